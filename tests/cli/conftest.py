@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from hizumi.cli import main
+from tests.cli.named_options import misnamed
 
 FIT = ["--steps", "30", "--batch-size", "8", "--image-size", "16", "--false-alarm-rate", "0.1"]
 
@@ -28,13 +29,14 @@ class Outcome:
 
 @pytest.fixture
 def hizumi(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Run one command in this process, as the shell would."""
+    """Run one command in this process, as the shell would; the options that it names have to be its own."""
     monkeypatch.setenv("NO_COLOR", "1")
 
     def run(*arguments: object) -> Outcome:
         with pytest.raises(SystemExit) as left:
             main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
+        assert not misnamed(arguments, captured.out + captured.err), captured.err
         return Outcome(left.value.code or 0, captured.out, captured.err)
 
     return run

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -31,6 +32,30 @@ def test_rows_and_exit_codes_of_merge(hizumi, out, bundle, parts):
     assert [float(row["score"]) for row in rows] == pytest.approx([verdict["score"] for verdict in expected], rel=1e-5)
     assert {name for name in rows[0] if name.startswith("term_")} == {f"term_{name}" for name in expected[0]["terms"]}
     assert [json.loads(row["boxes"]) for row in rows] == [verdict["boxes"] for verdict in expected]
+
+
+def test_merge_writes_over_nothing_that_the_archive_is_made_of(hizumi, bundle, parts, tmp_path):
+    images, out = tmp_path / "images.csv", tmp_path / "out"
+    images.write_text("path\n" + "".join(f"{path}\n" for path in sorted((parts / "test").rglob("*.png"))))
+    assert hizumi("inspect", bundle, images, "-o", out).code == 0
+    before = {path: path.read_bytes() for path in [images, *out.rglob("*")] if path.is_file()}
+    for place in (images, path_of(out, 0), out / "listing" / "00000000.parquet", out / "unopened.csv"):
+        outcome = hizumi("merge", out, "-o", place)
+        assert outcome.code == 2
+        assert "would be lost; name another place" in outcome.err
+    assert hizumi("merge", out, "--json", out / "archive.json").code == 2
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_maps_lie_outside_of_what_is_listed(hizumi, bundle, parts, tmp_path):
+    images = shutil.copytree(parts / "test", tmp_path / "images")
+    for place in (images, images / "maps"):
+        outcome = hizumi("inspect", bundle, images, "-o", tmp_path / "out", "--maps", place)
+        assert outcome.code == 2
+        assert "--maps" in outcome.err
+    assert not (tmp_path / "out").exists()
+    alone = ("inspect", bundle, images, "-o", tmp_path / "out", "--maps", images / "maps", "--no-recursive")
+    assert hizumi(*alone).code == hizumi(*alone).code, "folders in it are not read"
 
 
 def test_what_is_incomplete_exits_with_1(hizumi, out, bundle, parts):

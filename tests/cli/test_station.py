@@ -114,6 +114,20 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert list(tmp_path.iterdir()) == []  # nothing was begun
 
 
+@pytest.mark.parametrize("command", ["report", "export"])
+def test_what_is_written_takes_the_place_of_nothing_that_a_station_is_or_remembers(
+    command: str, bundle: Path, remembered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = tmp_path / "line.toml"
+    line.write_text(f'folder = "station"\n[[recipes]]\nname = "plates"\nbundle = "{bundle}"\n')
+    for output in [line, bundle, remembered / "station.sqlite", remembered / "new.csv"]:
+        before = output.read_bytes() if output.exists() else None
+        assert run("station", command, line, "-o", output) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        assert (output.read_bytes() if output.exists() else None) == before
+    assert run("station", command, line, "-o", tmp_path / "shift.csv") == 0
+
+
 def test_a_folder_has_one_station_at_a_time(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with locked(tmp_path / "station"):
         assert run("serve", bundle, "--folder", tmp_path / "station", "--port", "0") == 2

@@ -109,7 +109,7 @@ def test_folders_of_videos_as_avenue_has_them(tmp_path: Path) -> None:
         assert manifest.read(index).pixels.shape == (size, size, 3)
         assert manifest.records[record.neighbour.source].group == record.group
     assert [each.name for each in manifest.unopened] == ["testing_label_mask/1_label.mat"]
-    with pytest.raises(DataError, match=r"holds no .* but 3 videos: say --motion"):
+    with pytest.raises(DataError, match=r"holds no .* but 3 videos: fit with --motion"):
         open_source(tmp_path)
 
 

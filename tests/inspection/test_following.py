@@ -5,12 +5,15 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from hizumi.calibration import AdaptiveThreshold
-from hizumi.data.series.form import BLOCK_WINDOWS, SeriesForm
+from hizumi.data.series.blocks import of_recordings
+from hizumi.data.series.form import BLOCK_WINDOWS, Recording, SeriesForm
 from hizumi.data.series.steadying import Steadying
 from hizumi.errors import DataError
 from hizumi.evaluation.events import runs
 from hizumi.inspection.following import FollowedEvent, Follower
+from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.preprocessing import Preprocessing
+from hizumi.preprocessing.reading import Reader
 
 LENGTH = 6
 
@@ -47,8 +50,8 @@ def whole(rows: np.ndarray, hop: int) -> np.ndarray:
     total = []
     for step in range(len(rows)):
         covering = [start for start in starts if start <= step < start + LENGTH]
-        # The last one tells nothing of steps that were known without it.
-        covering += [len(each) - 1] if step >= starts[-1] + hop and starts[-1] != len(each) - 1 else []
+        is_in_last_block = step // (2 * LENGTH) == (len(rows) - 1) // (2 * LENGTH)
+        covering += [len(each) - 1] if is_in_last_block and step >= len(each) - 1 != starts[-1] else []
         factor = steadied(hop).factors[min(len(covering), LENGTH // hop) - 1]
         total.append(1.5 + factor * (np.mean(each[covering]) - 1.5))
     return np.array(total)
@@ -81,7 +84,7 @@ def test_following_says_what_inspecting_the_whole_says(steps, hop, pieces, seed)
         events += following.feed(rows[fed : fed + piece])
         fed = min(fed + piece, steps)
         assert steps - sum(map(len, found)) >= 0
-        assert sum(map(len, found)) >= fed - LENGTH - hop  # known a window later
+        assert sum(map(len, found)) == max(0, fed - LENGTH)  # known a window later
     events += following.finish()
     expected = whole(rows, hop)
     np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-12)
@@ -90,6 +93,19 @@ def test_following_says_what_inspecting_the_whole_says(steps, hop, pieces, seed)
         event._replace(peak=0.0) for event in merged(np.concatenate(found), 3.0)
     ]
     assert [event.start for event in events if event.stop is None] == [event.start for event in closed]
+
+
+def test_every_step_has_the_score_that_inspecting_gives_it_where_the_windows_do_not_reach_the_end():
+    rows = np.random.default_rng(2).normal(size=(4 * LENGTH + 2, 2))
+    following, found = follower(hop=3)
+    for row in rows:
+        following.feed(row[np.newaxis])
+    following.finish()
+    form = SeriesForm(("a", "b"), None, LENGTH, 3)
+    inspecting = Scorer(scores, Reader(Preprocessing(series=form, steadying=steadied(3)), form.shape))
+    blocks = inspecting.score(of_recordings((Recording("pump", rows),), form, "pump"))
+    maps = [block.map[0] for block in blocks if isinstance(block, Scored) and block.map is not None]
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(maps))
 
 
 @pytest.mark.parametrize("piece", [1, 7, 200])
@@ -113,6 +129,35 @@ def test_an_adaptive_threshold_is_set_for_a_block_and_moves_by_its_highest_step(
     assert closed == [(event.start, event.stop) for event in merged(steps - limits, 0.0)]
     assert following.adaptive is not None
     assert following.adaptive.level == apart.level
+
+
+def test_rows_that_give_a_window_a_score_that_is_not_finite_are_left_out_and_those_before_are_judged() -> None:
+    rows = np.random.default_rng(3).normal(size=(40, 2))
+    following, found = follower(hop=2)
+    following.scores = lambda crops: {"score": np.where(crops.max((1, 2, 3)) > 1e9, np.inf, scores(crops)["score"])}
+    following.feed(rows[:20])
+    with pytest.raises(DataError, match="from row 16 on has a score that is not finite"):
+        following.feed(np.concatenate([[[1e10, 0]], rows[21:]]))
+    assert following.fed == 20
+    following.finish()
+    following.feed(rows[21:])
+    following.finish()
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate([whole(rows[:20], 2), whole(rows[21:], 2)]))
+
+
+def test_a_last_window_whose_score_is_not_finite_is_named_and_the_next_recording_begins() -> None:
+    following, found = follower(hop=2)
+    following.scores = lambda crops: {"score": np.where(crops.max((1, 2, 3)) > 1e9, np.inf, scores(crops)["score"])}
+    rows = np.random.default_rng(4).normal(size=(9, 2))
+    following.feed(rows[:8])
+    following.feed(np.array([[1e10, 0.0]]))  # ends no window of those that begin every other row
+    with pytest.raises(DataError, match="from row 3 on has a score that is not finite"):
+        following.finish()
+    found.clear()
+    following.on_scores = lambda first, values: found.append(values)
+    following.feed(rows)
+    following.finish()
+    np.testing.assert_array_equal(np.concatenate(found), whole(rows, 2))
 
 
 def test_rows_after_the_end_are_a_recording_of_their_own():

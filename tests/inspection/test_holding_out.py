@@ -13,6 +13,7 @@ from hizumi.errors import DataError
 from hizumi.inspection.holding_out import deal_at_most, folds_for
 from hizumi.inspection.unseen import held_out
 from hizumi.report.words import few_held_out
+from hizumi.runs.nouns import folds_offered
 from hizumi.training import TrainingOptions
 
 
@@ -72,6 +73,21 @@ def test_only_the_standard_detector_asks_for_folds_by_itself() -> None:
     assert "9 of 10 folds" in found["standard"].calibration_.promise()
 
 
+@pytest.mark.parametrize(("groups", "offered"), [(4, 4), (9, 5), (60, 5)])
+def test_folds_are_offered_as_far_as_there_are_groups_to_deal(groups: int, offered: int) -> None:
+    manifest = open_source(rows(60))
+    records = tuple(replace(record, group=str(index % groups)) for index, record in enumerate(manifest.records))
+    in_groups = replace(manifest, records=records)
+    inspector = Inspector("mahalanobis", calibration_share=0.3).fit(in_groups)
+    assert inspector.options_["folds_offered"] == offered
+    said = few_held_out(inspector.calibration_, "row", folds=folds_offered(inspector.options_))
+    assert f"fit with --folds {offered}, " in said
+    assert Inspector("mahalanobis", folds=offered).fit(in_groups).options_["folds"] == offered
+    marked = tuple(replace(each, split=("train", "calibration")[i % groups % 2]) for i, each in enumerate(records))
+    as_marked = Inspector("mahalanobis").fit(replace(manifest, records=marked))
+    assert "--folds" not in few_held_out(as_marked.calibration_, "row", folds=folds_offered(as_marked.options_))
+
+
 def test_what_cannot_be_read_leaves_fewer_folds() -> None:
     assert sorted(map(sorted, deal_at_most(open_source(rows(9)), 10, seed=0))) == [[index] for index in range(9)]
     assert len(deal_at_most(open_source(rows(40)), 10, seed=0)) == 10
@@ -84,7 +100,7 @@ def test_folds_are_the_cure_of_what_an_untrained_detector_knows_by_heart() -> No
     by_folds = Inspector("pca", folds=5).fit(X)
     assert by_folds.findings_ == []
     assert "With 100 good rows, each scored by a fit that had not seen it, " in few_held_out(
-        by_folds.calibration_.with_(false_alarm_rate=0.001), "row", takes_folds=True
+        by_folds.calibration_.with_(false_alarm_rate=0.001), "row", folds=5
     )
 
 

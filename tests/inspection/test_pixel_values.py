@@ -144,7 +144,9 @@ def test_the_reason_is_given_where_no_image_can_be_read(tmp_path: Path):
     images[:, 0] = np.inf
     for number, image in enumerate(images):
         tifffile.imwrite(tmp_path / f"{number:02}.tif", image)
-    with pytest.raises(DataError, match=r"infinite values.*by --nodata \(1e38 or -1e38 where it is infinite\)"):
+    with pytest.raises(
+        DataError, match=r"infinite values.*fit with --nodata, the value .* \(1e38 or -1e38 where it is infinite\)"
+    ):
         fitted(tmp_path)
     assert len(fitted(tmp_path, nodata=1e38).inspect(tmp_path).verdicts) == COUNT
     for model in (Modeller("autoencoder", fill_nan=True), Inspector("pca", nodata=3.0)):
@@ -156,7 +158,7 @@ def test_the_tag_of_a_tiff_names_its_nodata(tmp_path: Path):
     for number, image in enumerate(with_gaps(-9999.0)):
         tifffile.imwrite(tmp_path / f"{number:02}.tif", image, extratags=[(42113, "s", 0, "-9999", True)])
     notes = open_source(tmp_path).read(0).notes
-    assert notes == ("-9999 is no measurement as the tag GDAL_NODATA says; give --nodata=-9999",)
+    assert notes == ("-9999 is no measurement as the tag GDAL_NODATA says; fit with --nodata=-9999",)
     assert not any("GDAL_NODATA" in note for note in fitted(tmp_path, nodata=-9999.0).notes_)
 
 

@@ -298,6 +298,6 @@ def test_a_median_is_of_the_recordings_that_have_an_event(content: ReportContent
 
 
 def test_more_held_out_blocks_come_from_longer_recordings_and_not_from_folds() -> None:
-    few = few_held_out(Calibration.fit(np.arange(9.0), false_alarm_rate=0.01), "block", takes_folds=False)
+    few = few_held_out(Calibration.fit(np.arange(9.0), false_alarm_rate=0.01), "block", folds=None)
     assert "--length" in few
     assert "folds" not in few

@@ -29,12 +29,14 @@ def test_a_threshold_that_wastes_a_good_ranking_is_said() -> None:
     assert sentence.startswith(
         "pca tells defects from good images (AUROC 0.989), but its threshold finds 2% of them: accept"
     )
-    assert "fit with --folds" in sentence
+    assert "fit with --folds 5, by" in sentence
     assert "leave --folds out" in wasted_rankings([line], {"folds": 5})[0]
     assert wasted_rankings([{"detector": "pca"}], {}) == []
 
 
-@pytest.mark.parametrize("record", [{"calibration_marked": True}, {"series": {}, "shape": (1, 1, 8)}])
+@pytest.mark.parametrize(
+    "record", [{"calibration_marked": True}, {"folds_offered": None}, {"series": {}, "shape": (1, 1, 8)}]
+)
 def test_folds_are_no_remedy_where_they_would_be_refused(record: dict[str, Any]) -> None:
     line = {"detector": "pca", "image_auroc": {"mean": 0.989}, "recall": {"mean": 0.025}}
     assert "--folds" not in wasted_rankings([line], record)[0]

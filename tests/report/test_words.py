@@ -187,8 +187,8 @@ def test_where_most_defects_pass_the_words_press_and_name_a_remedy(
 def test_where_images_are_of_groups_more_groups_are_what_helps() -> None:
     scores = np.arange(40.0)
     for options, remedy in (({}, "hold out 99 groups or more"), ({"folds": 5}, "give 99 groups or more")):
-        assert remedy in few_held_out(Calibration.fit(scores, groups=8, **options), "image", takes_folds=False)
-        assert "99 or more" in few_held_out(Calibration.fit(scores, **options), "image", takes_folds=False)
+        assert remedy in few_held_out(Calibration.fit(scores, groups=8, **options), "image", folds=None)
+        assert "99 or more" in few_held_out(Calibration.fit(scores, **options), "image", folds=None)
 
 
 @pytest.mark.parametrize(("learned_from", "is_few"), [(20, True), (50, False)])

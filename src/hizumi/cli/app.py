@@ -1,6 +1,5 @@
 """The command line as a whole: its commands, its exit codes, and one line for whatever goes wrong."""
 
-import io
 import os
 import signal
 import sys
@@ -34,6 +33,7 @@ from hizumi.cli.strict import Application
 from hizumi.errors import HizumiError, ShortageError, amount_wanted, is_shortage
 from hizumi.memory import keep_freed_memory
 from hizumi.storage.files import printable
+from hizumi.storage.streams import leave_quietly, prepare_streams
 
 INTERRUPTED, TERMINATED = 130, 143  # what shells report after Ctrl-C, and after SIGTERM
 
@@ -69,12 +69,7 @@ GROUPS = [[group.name] for group in app.registered_groups]  # which without a co
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 done, 1 a failed run, 2 bad usage or input, 130 or 143 interrupted."""
     keep_freed_memory()
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed before the start
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - for as long as the process lives
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
+    prepare_streams()
     try:
         with _ended_cleanly_by_sigterm() as received:
             code = _run(arguments)
@@ -82,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
                 code = TERMINATED
         sys.stdout.flush()
     except BrokenPipeError:
-        code = _leave_quietly()
+        code = leave_quietly()
     except Exception as error:
         if not is_shortage(error):
             raise
@@ -147,7 +142,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         raise
     except HizumiError as error:
         if isinstance(error.__cause__, BrokenPipeError):
-            return _leave_quietly()
+            return leave_quietly()
         return _say_error(str(error), error.exit_code)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
@@ -183,9 +178,3 @@ def _leave_at_once(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(code)
-
-
-def _leave_quietly() -> int:
-    # Whoever read our output has gone; Python would complain when it flushes the rest at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1

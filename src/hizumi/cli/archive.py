@@ -54,6 +54,9 @@ def inspect_archive(request: ArchiveRequest, on: str | None, workers: int | None
         raise UsageError("--workers are those of a cluster; name it with --on")
     if on is not None:
         refuse_no_address(on)
+    options.refuse_over_inputs([request.bundle, *request.data], maps=request.maps)
+    if request.recursive:
+        options.refuse_among_inputs(request.data, maps=request.maps)
     shard = Shard() if shard_text is None else Shard.parse(shard_text)
     console = console_beside(None)
     # Before the data are listed, which may take hours, and the folder is that bundle's.
@@ -97,6 +100,7 @@ def merge(
         refuse_no_table(output)
         refuse_unwritable(output)
     proof = prove(folder)
+    options.refuse_over_inputs([*proof.archive.data, *proof.archive.own_files()], output=output, json=json_to)
     if output is not None:
         merged(proof, output)
     answer(proof.to_dict(), json_to)

@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 
 
-def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> bool:
-    """Print events as they open and close, until the input ends or Ctrl-C is pressed; whether there was any."""
+def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool, **said: str | None) -> bool:
+    """Print events as they open and close, until the input ends or Ctrl-C is pressed; whether there was any.
+
+    What is `said` of the columns comes before what was learned of them, as for `SeriesOptions.as_typed`.
+    """
+    from hizumi.data.series.columns import refuse_other_use
     from hizumi.data.series.growing import GrowingRows, growing_text, piped_text
+    from hizumi.data.series.options import NO_SERIES_LEARNED, SeriesOptions
     from hizumi.data.series.stamp_watch import RowTimes
     from hizumi.inspection.following import Follower
 
@@ -34,8 +39,20 @@ def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> b
     follower, console = Follower.of(inspector, adaptive=adaptive), console_beside(None)
     form = inspector.preprocessing_.series
     assert form is not None, "only series are followed"
+    told = SeriesOptions.as_typed(is_series=True, remedy=NO_SERIES_LEARNED, **said)
+    assert told is not None, "a series is told of"
+    refuse_other_use(told, form.columns)
     where = "standard input" if paths[0] == STANDARD_INPUT else paths[0]
-    rows = GrowingRows(form.columns, where, form.step_seconds, form.date_order, form.group_column, form.time_column)
+    rows = GrowingRows(
+        form.columns,
+        where,
+        form.step_seconds,
+        told.date_order or form.date_order,
+        told.group_column or form.group_column,
+        told.time_column or form.time_column,
+        told.ignore,
+        [name for name in (told.group_column, told.time_column, *told.ignore) if name is not None],
+    )
     text = piped_text(sys.stdin.fileno()) if paths[0] == STANDARD_INPUT else growing_text(with_home(paths[0]))
     if follower.adaptive is None:
         show_promise_over_time(console, inspector)
@@ -50,7 +67,7 @@ def follow(inspector: "InspectorBase", paths: list[str], *, adaptive: bool) -> b
     if not follower.fed and paths[0] == STANDARD_INPUT:
         raise DataError(f"{rows.where}: has ended without a row, so that nothing was judged")
     style = BAD if events else GOOD
-    console.print(coloured(f"{counted(events, 'event')} in {counted(follower.fed, 'row')}.", style))
+    console.print(coloured(f"{counted(events, 'event')} in {counted(follower.fed - follower.skipped, 'row')}.", style))
     return events > 0
 
 
@@ -87,15 +104,15 @@ def _fed(
 ) -> Iterator["FollowedEvent"]:
     """Rows that cannot be used are named, and end the recording: windows across them would hold a gap."""
     for item in items:
-        before = follower.fed
         try:
             if isinstance(item, DataError):
                 raise item
+            follower.skip_to(item.first)
             events = follower.feed(item.values)
-            clock.note(before, item.times, kept=2 * follower.delay)
+            clock.note(item.first, item.times, kept=2 * follower.delay)
             yield from events
         except DataError as error:
-            if not isinstance(item, DataError) and len(item) > 1 and follower.fed == before:
+            if not isinstance(item, DataError) and len(item) > 1:
                 each = (item.part(slice(row, row + 1)) for row in range(len(item)))
                 yield from _fed(follower, each, console, clock)
                 continue

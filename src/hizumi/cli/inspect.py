@@ -86,6 +86,12 @@ def inspect(
     channels: options.Channels = None,
     resample: options.Resample = None,
     missing: options.Missing = None,
+    ignore: Annotated[
+        str | None, options.series_option(metavar="A,B", help="Columns of a series that are not read, such as times.")
+    ] = None,
+    time_column: options.TimeColumn = None,
+    group_column: options.GroupColumn = None,
+    date_order: options.DateOrder = None,
     strict: options.Strict = False,
     follow: Annotated[
         bool,
@@ -112,6 +118,7 @@ def inspect(
     With --output, PATHS are folders, patterns, .csv or .parquet files with a column `path`, .parquet files with the
     bytes of images, .tar files such as shards of WebDataset, and any of these behind URLs such as s3://.
     """
+    said = {"ignore": ignore, "time_column": time_column, "group_column": group_column, "date_order": date_order}
     if output is not None:
         refuse_beside_output(
             json=json_to,
@@ -120,6 +127,7 @@ def inspect(
             channels=channels,
             resample=resample,
             missing=missing,
+            **said,
             strict=strict or None,
             follow=follow or None,
         )
@@ -131,12 +139,13 @@ def inspect(
     options.refuse_over_inputs([bundle, *paths], json=json_to, csv=csv_to, maps=maps)
     if recursive:
         options.refuse_among_inputs(paths, maps=maps)
+    from hizumi.data.series.options import NO_SERIES_LEARNED, SeriesOptions
     from hizumi.runtime.any_bundle import load_inspector
 
     inspector = load_inspector(bundle)
     if follow:
         _refuse_beside_follow(json_to, csv_to, maps, resample, missing)
-        if followed(inspector, paths, adaptive=adaptive) and fail_on_anomaly:
+        if followed(inspector, paths, adaptive=adaptive, **said) and fail_on_anomaly:
             raise typer.Exit(ANOMALOUS_FOUND)
         return
     if adaptive:
@@ -145,7 +154,9 @@ def inspect(
     if maps is not None and inspector.calibration_.pixel_threshold is None and not is_series:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
     given = paths[0] if len(paths) == 1 else paths
-    series = options.series_options(is_series, resample=resample, missing=missing)
+    series = SeriesOptions.as_typed(
+        is_series=is_series, remedy=NO_SERIES_LEARNED, resample=resample, missing=missing, **said
+    )
     manifest = inspector.compared(inspector.to_inspect(given, recursive=recursive, channels=channels, series=series))
     inspection = _inspected(inspector, manifest, maps, strict)
     failures, unopened = unread(inspection.failures), unread(inspection.unopened)

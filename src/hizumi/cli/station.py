@@ -14,7 +14,7 @@ from hizumi.cli.console import GOOD, WARNING, coloured, console_beside, print_ta
 from hizumi.cli.serve import TOKENS, Folder, StationPath, refuse_missing_extra, settings_of
 from hizumi.cli.strict import Application
 from hizumi.errors import UsageError
-from hizumi.storage.files import printable, refuse_unwritable, refuse_unwritable_folder
+from hizumi.storage.files import printable, refuse_unwritable, refuse_unwritable_folder, refuse_unwritable_text
 from hizumi.words import counted
 
 if TYPE_CHECKING:
@@ -59,13 +59,15 @@ def export(
     folder: Folder = None,
 ) -> None:
     """Write inspections and reviews, or alarms, as a table."""
-    refuse_unwritable(output)
+    refuse_unwritable(output) if output.suffix.lower() == ".parquet" else refuse_unwritable_text(output)
     if output.suffix.lower() not in (".csv", ".parquet"):
         raise UsageError(f"{printable(output)} is neither .csv nor .parquet; name one that is")
     filters, written = chosen.filters(), options.shown_place(output)
     if alarms and filters.pop("part") is not None:
         raise UsageError("a drift alarm is about no single part; leave out --part, or --alarms")
-    with _log(settings_of(station, folder)) as log:
+    settings = settings_of(station, folder)
+    _refuse_over_station(station, settings, output)
+    with _log(settings) as log:
         from hizumi.station.exporting import alarms_of, export_csv, export_parquet, inspections_of
 
         write = export_csv if output.suffix.lower() == ".csv" else export_parquet
@@ -91,9 +93,10 @@ def report(
 
     It holds verdicts, reviews, changes of limits, alarms and losses.
     """
-    refuse_unwritable(output)
-    filters, written = chosen.filters(), options.shown_place(output)
-    with _log(settings_of(station, folder)) as log:
+    refuse_unwritable_text(output)
+    filters, written, settings = chosen.filters(), options.shown_place(output), settings_of(station, folder)
+    _refuse_over_station(station, settings, output)
+    with _log(settings) as log:
         from hizumi.station.audit import write_audit_report
 
         write_audit_report(log, output, title=title, language=language, **filters)
@@ -115,6 +118,7 @@ def labelled(
     """
     refuse_unwritable_folder(output)
     filters, settings, console = chosen.filters(), settings_of(station, folder), console_beside(None)
+    _refuse_over_station(station, settings, output)
     with _log(settings) as log:
         from hizumi.station.labelled_set import export_labelled_set
         from hizumi.station.pictures import Pictures
@@ -170,6 +174,13 @@ def tokens(station: StationPath, folder: Folder = None) -> None:
         console_beside(None).print(coloured(OPEN, WARNING))
         return
     print_table(console_beside(None), ["name", "role"], [[token.name, token.role] for token in found])
+
+
+def _refuse_over_station(station: Path, settings: "StationSettings", output: Path) -> None:
+    """Make sure that what is written takes the place of nothing that the station is, or remembers."""
+    options.refuse_over_inputs([station], output=output)
+    if settings.folder.resolve() in (output.resolve(), *output.resolve().parents):
+        raise UsageError(f"--output {printable(output)} lies in the station's own folder; name a place outside")
 
 
 @contextmanager

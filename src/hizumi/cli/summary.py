@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.errors import DataError
-from hizumi.runs.nouns import learned_in_words, noun_of, takes_folds
+from hizumi.runs.nouns import folds_offered, learned_in_words, noun_of
 from hizumi.runs.results import fit_result, model_result
 from hizumi.storage.files import printable
 from hizumi.words import counted
@@ -78,7 +78,7 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
     noun = noun_of(options)
     show_promise(console, calibration, noun)
     show_promise_over_time(console, inspector)
-    if advice := few_held_out(calibration, noun, takes_folds=takes_folds(options)):
+    if advice := few_held_out(calibration, noun, folds=folds_offered(options)):
         console.print(coloured(advice, WARNING))
     if check := scratches_found(options.get("drawn_scratches", ()), calibration):
         console.print(check)

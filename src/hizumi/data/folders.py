@@ -14,6 +14,7 @@ from hizumi.data.masks import is_mask_folder, notes_on_masks, one_or_all, pair, 
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
+from hizumi.words import counted
 
 
 def open_folder(root: Path, options: SourceOptions) -> Manifest:
@@ -108,7 +109,8 @@ def _unused_mask(root: Path, mask: Path, matched: bool) -> Unopened:
 def _nothing_in(found: Found) -> str:
     nothing = f"holds no {IMAGE_FORMATS} image"
     if found.videos:
-        return f"{nothing}, but {len(found.videos)} videos: say --motion (`motion`), by which frames are judged"
+        videos = counted(len(found.videos), "video")
+        return f"{nothing}, but {videos}: fit with --motion (`motion`), by which frames are judged"
     if not found.unopened:
         return nothing
     first = found.unopened[0]

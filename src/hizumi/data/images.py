@@ -79,10 +79,10 @@ def _float_pixels(array: np.ndarray, name: str) -> Decoded:
         pixels = array.astype(np.float32, copy=False)
     if not np.isfinite(pixels).all():
         if np.isnan(pixels).any():
-            raise DataError(f"{name}: contains NaN; fill it by --fill-nan (fill_nan=True), or leave out the image")
+            raise DataError(f"{name}: contains NaN; fit with --fill-nan (fill_nan=True), or leave out the image")
         raise DataError(
-            f"{name}: contains infinite values or values too large for float32; repair or leave out the image, or name "
-            "the value that stands for no data by --nodata (1e38 or -1e38 where it is infinite)"
+            f"{name}: contains infinite values or values too large for float32; repair or leave out the image, or fit "
+            "with --nodata, the value that stands for no data (1e38 or -1e38 where it is infinite)"
         )
     return Decoded(pixels, () if array.dtype.itemsize == 4 else (f"{array.dtype.newbyteorder('=')} {KEPT_AS_FLOATS}",))
 

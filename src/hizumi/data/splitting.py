@@ -78,6 +78,12 @@ def deal_folds(manifest: Manifest, count: int, *, seed: int = 0) -> list[list[in
     return folds
 
 
+def most_folds(manifest: Manifest, count: int) -> int | None:
+    """So many folds, or as many as can be dealt of these records; None where none can."""
+    most = min(count, len(_units(manifest, count)))
+    return most if most > 1 else None
+
+
 def without_fold(manifest: Manifest, fold: Sequence[int]) -> Integer[np.ndarray, "n"]:
     """Indices of the records that are not in a fold, and do not overlap with any that is."""
     others = np.ones(len(manifest), dtype=bool)

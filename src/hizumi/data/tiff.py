@@ -119,7 +119,7 @@ def _as_levels(
         if nodata is not None and is_nodata(raw, nodata).any():
             notes = (
                 *notes,
-                f"{nodata:.10g} is no measurement as the tag GDAL_NODATA says; give --nodata={nodata:.10g}",
+                f"{nodata:.10g} is no measurement as the tag GDAL_NODATA says; fit with --nodata={nodata:.10g}",
             )
         raw, depth_notes = as_pixels(raw, name, filling)
     if meaning == "MINISWHITE" and raw.dtype.kind in "u":

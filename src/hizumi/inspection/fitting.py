@@ -15,7 +15,7 @@ from hizumi.data.progress import Observer, reporting
 from hizumi.data.series.form import SeriesForm, Steps
 from hizumi.data.series.steadying import Steadying
 from hizumi.data.series.windows import covering
-from hizumi.data.splitting import without_fold
+from hizumi.data.splitting import most_folds, without_fold
 from hizumi.data.stream import Batches, View
 from hizumi.data.variation import Variation, Varied
 from hizumi.detectors import CrossConformal, Detector
@@ -27,6 +27,7 @@ from hizumi.inspection.scoring import Scored, Scorer
 from hizumi.preprocessing import Preprocessing
 from hizumi.preprocessing.choosing import with_validation
 from hizumi.preprocessing.scaling_health import check_constants
+from hizumi.runs.nouns import FOLDS_OFFERED
 from hizumi.shapes import Float
 from hizumi.training import TrainingOptions
 from hizumi.training.health import Finding, check_outliers
@@ -79,6 +80,14 @@ class PreparedData:
     store: Store
     folds: Sequence[Sequence[int]]
     marked: bool
+
+    @property
+    def folds_offered(self) -> int | None:
+        """How many folds the fit could have been by, as far as there is something to deal; None: by none."""
+        if self.marked or self.manifest.series is not None:
+            return None
+        good = tuple(record for record in self.manifest.records if record.split != "test")
+        return most_folds(replace(self.manifest, records=good), FOLDS_OFFERED)
 
     @property
     def usable(self) -> Manifest:
@@ -155,9 +164,7 @@ class Fitting:
                 unseen,
                 by_folds=by_folds,
             ),
-            *check_constants(
-                data.preprocessing, data.manifest.select(split="calibration"), takes_folds=not data.marked
-            ),
+            *check_constants(data.preprocessing, data.manifest.select(split="calibration"), folds=data.folds_offered),
         ]
 
     def _fitted(

@@ -1,9 +1,9 @@
 """A recording that is still growing, judged while its rows arrive, as `inspect` would judge it once it is whole.
 
-A step's score is the mean over the windows that cover it, so it is known when the last of them is complete: at most a
-window's length later. What has been said of a step does not change. So the held-out blocks' threshold fits, and what it
-promises holds. Where the windows, one every hop, leave steps at the end of a recording uncovered, one more ends there:
-`inspect` lets it count for all of its steps in the last block, and following only for those not known before. The score
+A step's score is the mean over the windows that cover it, so it is known when none to come can: a window's length
+later. What has been said of a step does not change. So the held-out blocks' threshold fits, and what it promises holds.
+Windows begin every hop, and where these leave steps at the end of a recording uncovered, one more ends there. Since any
+row may be the last, a step waits for the whole length, not for the last window of those that begin every hop. The score
 of the newest window alone would be known at once, but scatters more than means of windows do: by the same threshold it
 would raise more alarms than were promised.
 
@@ -87,12 +87,14 @@ class Follower:
     threshold: float
     on_scores: Callable[[int, Float[np.ndarray, "m"]], None] | None = None
     adaptive: AdaptiveThreshold | None = None
-    fed: int = field(default=0, init=False)
+    fed: int = field(default=0, init=False)  # rows of the stream so far,
+    skipped: int = field(default=0, init=False)  # and those of them that could not be used
     _rows: Float[np.ndarray, "n c"] = field(init=False)  # the newest, a window's or more
     _starts: list[int] = field(default_factory=list, init=False)  # of windows that cover steps still to be known
     _scores: list[float] = field(default_factory=list, init=False)
     _first: int = field(default=0, init=False)  # of the recording
-    _next: int = field(default=0, init=False)  # first step still unknown, where the window to score next begins
+    _window: int = field(default=0, init=False)  # where the one to score next begins
+    _next: int = field(default=0, init=False)  # first step still unknown
     _events: FollowedEvents = field(init=False)
     _peak: float = field(default=-math.inf, init=False)  # of the block that is not complete yet
 
@@ -130,49 +132,66 @@ class Follower:
 
     @property
     def delay(self) -> int:
-        """Rows after which everything is known of one, at the latest."""
-        return self._form.length + self._form.hop
+        """Rows after which everything is known of one."""
+        return self._form.length
 
     def feed(self, rows: Float[np.ndarray, "n c"]) -> list[FollowedEvent]:
         """The rows that come next, in the learned order of columns; gives events that open or close by them.
 
-        Raises DataError for a row with a number that is missing, infinite or too large: nothing of these rows is then
-        judged. After `finish`, rows begin a new recording.
+        Raises DataError for a row with a number that is missing, infinite or too large, and for a window whose score is
+        not finite: nothing of these rows is then kept. After `finish`, rows begin a new recording.
         """
         self._refuse_unusable(rows)
+        before, known = (self._rows, self.fed, self._window), len(self._starts)
         self._rows = np.concatenate([self._rows, rows])
         self.fed += len(rows)
-        events: list[FollowedEvent] = []
-        while self._next + self._form.length <= self.fed:
-            complete = (self.fed - self._form.length - self._next) // self._form.hop + 1
-            starts = self._next + self._form.hop * np.arange(min(complete, WINDOWS_AT_ONCE))
-            self._score(starts)
-            events += self._judge(int(starts[-1]) + self._form.hop)  # what the next window does not cover
-        needed = min(self._next, max(self._first, self.fed - self._form.length))
-        self._rows = self._rows[needed - self.fed :] if needed < self.fed else self._rows[:0]
+        newest = self.fed - self._form.length  # where a window would begin that ends here
+        try:
+            while self._window <= newest:
+                complete = (newest - self._window) // self._form.hop + 1
+                starts = self._window + self._form.hop * np.arange(min(complete, WINDOWS_AT_ONCE))
+                self._score(starts)
+                self._window = int(starts[-1]) + self._form.hop
+        except DataError:
+            self._rows, self.fed, self._window = before
+            del self._starts[known:], self._scores[known:]
+            raise
+        events = list(self._judge(newest))
+        self._rows = self._rows[-self._form.length :]
         return events
 
     def finish(self) -> list[FollowedEvent]:
         """The recording ends here, or has a gap: judge its last steps, and close what is open.
 
-        Raises DataError where it has ended without one whole window.
+        Raises DataError where it has ended without one whole window, or its last one has a score that is not finite.
         """
-        events: list[FollowedEvent] = []
-        steps = self.fed - self._first
-        short = 0 < steps < self._form.length
-        if steps and not short:
-            if self._next - self._form.hop + self._form.length < self.fed:  # the last window leaves steps uncovered
-                self._score(np.array([self.fed - self._form.length]))
-            events += self._judge(self.fed)
-        self._end_block()
-        self._rows, self._first, self._next = self._rows[:0], self.fed, self.fed
-        self._starts, self._scores = [], []
-        if short:
-            raise DataError(
-                f"the recording has {counted(steps, 'step')}, fewer than a window's {self._form.length}: "
-                "it cannot be judged"
-            )
+        try:
+            events = list(self._last_steps())
+        finally:
+            self._end_block()
+            self._rows, self._first, self._window, self._next = self._rows[:0], self.fed, self.fed, self.fed
+            self._starts, self._scores = [], []
         return [*events, *self._events.close()]
+
+    def skip_to(self, row: int) -> None:
+        """After `finish`: the next row is this one of the stream, since those before it could not be used."""
+        if row > self.fed:
+            self.skipped += row - self.fed
+            self.fed = self._first = self._window = self._next = row
+
+    def _last_steps(self) -> Iterator[FollowedEvent]:
+        steps, length = self.fed - self._first, self._form.length
+        if not steps:
+            return
+        if steps < length:
+            raise DataError(
+                f"the recording has {counted(steps, 'step')}, fewer than a window's {length}: it cannot be judged"
+            )
+        if self._window - self._form.hop + length < self.fed:  # the last window leaves steps uncovered
+            last_block = self.fed - 1 - (steps - 1) % self._form.block
+            yield from self._judge(last_block)  # one more window counts in the last block alone
+            self._score(np.array([self.fed - length]))
+        yield from self._judge(self.fed)
 
     def _score(self, starts: Integer[np.ndarray, "w"]) -> None:
         windows = np.lib.stride_tricks.sliding_window_view(self._rows, self._form.length, axis=0)
@@ -185,8 +204,10 @@ class Follower:
         self._scores += scores.tolist()
 
     def _judge(self, until: int) -> Iterator[FollowedEvent]:
-        """Steps that no window to come covers."""
+        """Steps up to this one, which no window to come covers."""
         first, length = self._next, self._form.length
+        if until <= first:
+            return iter(())
         scores, starts = np.array(self._scores, dtype=np.float64), np.array(self._starts, dtype=np.int64)
         steps = steps_scored(scores, starts, length, Steps(first, until), self.preprocessing.steadying)
         kept = next((place for place, start in enumerate(self._starts) if start + length > until), len(self._starts))

@@ -506,7 +506,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             **run_record("detector", detector, detector.phases(), manifest, store, data.preprocessing, options),
             "calibration_images": len(data.held_out),
             "folds": len(data.folds) or None,
-            "calibration_marked": data.marked,
+            "folds_offered": data.folds_offered,
             "variation": None if self.variation is None else asdict(self.variation),
             "alignment": None if store.alignment is None else store.alignment.agreement,
             "region": None if store.region is None else {"looks_at": store.region.words, "key": store.region.key},

@@ -8,10 +8,10 @@ from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.training.health import Finding
 
 
-def check_constants(preprocessing: Preprocessing, held_out: Manifest, *, takes_folds: bool) -> list[Finding]:
+def check_constants(preprocessing: Preprocessing, held_out: Manifest, *, folds: int | None) -> list[Finding]:
     """A finding on held-out rows whose scores set the threshold where nearly everything passes.
 
-    `takes_folds` says whether the fit could have been by folds.
+    `folds` says how many the fit could have been by; None: by none.
     """
     scaler = preprocessing.scaler
     if scaler is None or not scaler.constant.any() or not len(held_out):
@@ -27,7 +27,7 @@ def check_constants(preprocessing: Preprocessing, held_out: Manifest, *, takes_f
     first = held_out.records[record_of_row[changed.any(1).argmax()]].name
     count = int(changed.any(1).sum())
     column, row = ("column", "row") if held_out.series is None else ("channel", "step")
-    or_else = ", or let all rows train (--folds 5)" if takes_folds and held_out.series is None else ""
+    or_else = "" if folds is None else f", or let all rows train (--folds {folds})"
     return [
         Finding(
             "constants that change",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hizumi.evaluation.pixels import part_of
-from hizumi.runs.nouns import noun_of, takes_folds
+from hizumi.runs.nouns import folds_offered, noun_of
 
 MEASURES = {
     "image_auroc": "AUROC",
@@ -81,8 +81,8 @@ def wasted_rankings(summary: Sequence[Mapping[str, Any]], record: Mapping[str, A
         remedies.append(
             f"leave --folds out, since fits on fewer {noun}s score those left out higher than the last fit would"
         )
-    elif takes_folds(record):
-        remedies.append(f"fit with --folds, by which all good {noun}s set the threshold")
+    elif (folds := folds_offered(record)) is not None:
+        remedies.append(f"fit with --folds {folds}, by which all good {noun}s set the threshold")
     sentences = []
     for line in summary:
         area, found = (line.get(key, {}).get("mean", math.nan) for key in ("image_auroc", "recall"))

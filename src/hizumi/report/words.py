@@ -17,7 +17,7 @@ from hizumi.evaluation.pixels import part_of
 from hizumi.evaluation.series import SeriesMeasures
 from hizumi.report.content import ANOMALOUS, NORMAL, UNKNOWN, ReportContent
 from hizumi.report.rates import RATES, at_rates
-from hizumi.runs.nouns import takes_folds
+from hizumi.runs.nouns import folds_offered
 from hizumi.storage.files import printable
 from hizumi.training.health import UNLIKE_OTHERS
 from hizumi.words import counted
@@ -290,15 +290,15 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
         more = "" if learned_from >= FEW_LEARNED else f"give more good {noun}s to learn from than {learned_from}, or "
         others = f"try {LARGER.get(noun, '')}another detector (hizumi compare)"
         return f"Too many of them score like good ones, whatever the threshold: {more}{others}.{gain}"
-    if reason := few_held_out(content.calibration, noun, takes_folds=takes_folds(content.options)):
+    if reason := few_held_out(content.calibration, noun, folds=folds_offered(content.options)):
         return f"The scores are in order, but the threshold is too high. {reason}{gain}"
     return f"The scores are in order, but the threshold is too high: accept a higher false-alarm rate.{gain}"
 
 
-def few_held_out(calibration: Calibration, noun: str, *, takes_folds: bool) -> str:
+def few_held_out(calibration: Calibration, noun: str, *, folds: int | None) -> str:
     """What follows where the threshold is the largest score that set it, and what to do; "" where it is not.
 
-    `takes_folds` says whether the fit could have been by folds.
+    `folds` says how many the fit could have been by; None: by none.
     """
     threshold, held_out = calibration.threshold, len(calibration.scores)
     needed = images_needed(threshold.asked_rate)
@@ -314,7 +314,7 @@ def few_held_out(calibration: Calibration, noun: str, *, takes_folds: bool) -> s
             f"With {counted(held_out, 'held-out good block')}, {decides}: give longer recordings or shorter windows "
             f"(--length), so that {needed} or more blocks are held out, or accept a higher --false-alarm-rate."
         )
-    by_folds = f"fit with --folds 5, which lets all good {noun}s set the threshold, " if takes_folds else ""
+    by_folds = "" if folds is None else f"fit with --folds {folds}, which lets all good {noun}s set the threshold, "
     return (
         f"With {counted(held_out, 'held-out good ' + noun)}, {decides}: {by_folds}hold out {enough}, or accept "
         "a higher --false-alarm-rate."

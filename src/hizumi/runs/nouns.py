@@ -8,6 +8,8 @@ from hizumi.words import counted
 if TYPE_CHECKING:  # which needs numpy, and the command line starts without
     from hizumi.calibration import Calibration
 
+FOLDS_OFFERED = 5  # where there are so many different items or groups
+
 
 def noun_of(record: Mapping[str, Any]) -> Literal["row", "block", "frame", "image"]:
     """By the record of a fit: row of a table, block of a series, frame of a film with its motion, or image."""
@@ -26,9 +28,15 @@ def learned_in_words(record: Mapping[str, Any]) -> str:
     return f"windows of {counted(channels, 'channel')} and {steps} steps"
 
 
-def takes_folds(record: Mapping[str, Any]) -> bool:
-    """Whether it could have been by folds: not of series, nor where the data, or a search, say what is held out."""
-    return record.get("series") is None and not record.get("calibration_marked", False)
+def folds_offered(record: Mapping[str, Any]) -> int | None:
+    """How many folds the fit could have been by; None of series, and where the data, or a search, say what is held out.
+
+    Bundles of earlier fits do not say how many different ones there were.
+    """
+    if record.get("series") is not None or record.get("calibration_marked", False):
+        return None
+    offered: int | None = record.get("folds_offered", FOLDS_OFFERED)
+    return offered
 
 
 def threshold_fact(record: Mapping[str, Any], calibration: "Calibration") -> str:

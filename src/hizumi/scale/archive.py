@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from hizumi.errors import BundleError, UsageError
-from hizumi.scale.listing import FOLDER as LISTING, Listed, block_digest, refuse_other_listing, write_listing
-from hizumi.scale.parts import Identity, left_in, path_of
+from hizumi.scale.listing import FOLDER as LISTING, UNOPENED, Listed, block_digest, refuse_other_listing, write_listing
+from hizumi.scale.parts import FOLDER as PARTS, Identity, left_in, path_of
 from hizumi.scale.sources import items_of
 from hizumi.storage.files import printable, write_atomically
 from hizumi.storage.locks import locked
@@ -35,6 +35,8 @@ class Shard:
     of: int = 1
 
     def __post_init__(self) -> None:
+        if not self.of:
+            raise UsageError(f"--shard {self.index}/0: there is no share of none; say how many there are, such as 0/4")
         if not 0 <= self.index < self.of:
             raise UsageError(
                 f"--shard {self.index}/{self.of}: shards of {self.of} are 0/{self.of} to {self.of - 1}/{self.of}"
@@ -80,6 +82,11 @@ class Archive:
         """Hold a shard while it is worked on; raises UsageError where another process does."""
         with locked(self.folder / "at-work" / str(shard).replace("/", "-of-")):
             yield
+
+    def own_files(self) -> list[Path]:
+        """All that it consists of."""
+        parts = [path for name in (LISTING, PARTS) for path in (self.folder / name).iterdir()]
+        return [*(self.folder / name for name in (HEADER, BUNDLE, UNOPENED)), *parts]
 
     def loaded_bundle(self) -> Path:
         """The archive's copy of its bundle; raises BundleError where it is no longer that."""

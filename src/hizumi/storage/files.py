@@ -5,17 +5,18 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from hizumi.errors import SaveError
+from hizumi.errors import SaveError, UsageError
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+LOOKED_AT = 4096  # bytes of a file, by which text is told from all else
 RUN_SUFFIX, REQUEST = ".run", "request.json"  # a run's folder, and what in it says what was asked for
 
 BinaryFile = BinaryIO | BytesIO
@@ -105,6 +106,30 @@ def refuse_unwritable_folder(folder: Path) -> None:
         trial.rmdir()
     except OSError as error:
         raise _unwritable(folder, error) from error
+
+
+def refuse_over_inputs(inputs: Iterable[str | Path], **results: str | Path | None) -> None:
+    """Make sure that no result, by the name of its option, takes the place of what is read, or comes to lie among it.
+
+    A folder of results is refused where it is a folder that is read: its pictures would be read next time.
+    """
+    read = {with_home(given).resolve() for given in inputs}
+    for option, place in results.items():
+        if place is not None and place != "-" and Path(place).resolve() in read:
+            what = "where images are read from" if Path(place).is_dir() else "what is read, and would be lost"
+            raise UsageError(f"--{option} {printable(place)} is {what}; name another place")
+
+
+def refuse_unwritable_text(file: str | Path) -> None:
+    """Make sure that text can be written to a file, or standard output (-), over nothing that holds other than text."""
+    if str(file) == "-":
+        return
+    path = Path(file)
+    refuse_unwritable(path)
+    if path.is_file():
+        with open_regular(path) as already_there:
+            if b"\0" in already_there.read(LOOKED_AT):
+                raise UsageError(f"{printable(file)} holds an image, a bundle or the like, not text; name another file")
 
 
 def save_error(where: str, error: OSError) -> SaveError:

@@ -201,7 +201,8 @@ TUNED = fields(
     {"objective": text, "trials": whole(1), "value": RATE, "begun": optional(RATE), "changed": mapping(anything)}
 )
 LATER_FITTED = {
-    "calibration_marked": boolean,
+    "calibration_marked": boolean,  # by fits that do not know `folds_offered`
+    "folds_offered": optional(whole(2)),
     "asked_for": text,
     "tuned": TUNED,
     "variation": optional(VARIATION),

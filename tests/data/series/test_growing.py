@@ -26,6 +26,8 @@ def test_pieces_give_the_rows_of_the_whole(cuts):
     items += growing.feed("", last=True)
     rows = np.concatenate([item.values for item in items if not isinstance(item, DataError)])
     assert rows.tolist() == [[2, 1.5], [40, -3], [7, 6], [9, 8]]
+    numbers = [item.first + row for item in items if not isinstance(item, DataError) for row in range(len(item))]
+    assert numbers == [0, 1, 5, 6], "those that cannot be used count too"
     assert [str(item) for item in items if isinstance(item, DataError)] == [
         "pump.csv: line 5, column 'b': 'x' is not a number",
         "pump.csv: line 6, column 'b': the value is missing",
@@ -157,6 +159,8 @@ def test_times_of_rows_are_kept_as_long_as_they_may_be_named() -> None:
         clock.note(row, np.array([row * second]), kept=10)
     assert clock.at(40) == "1970-01-01 00:00:40"
     assert clock.at(99) == "1970-01-01 00:01:39"
+    clock.note(103, np.array([103 * second]), kept=10)  # three rows before it could not be used
+    assert clock.at(103) == "1970-01-01 00:01:43"
 
 
 def test_a_first_line_without_the_learned_columns_is_refused():

@@ -706,6 +706,28 @@ def test_live_fits_the_screen(line: Any, browse: Callable[..., Any], width: int,
     assert min(picture["width"], picture["height"]) >= 300
 
 
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (320, 568)])
+def test_on_a_phone_live_keeps_its_picture_and_the_rest_is_scrolled_to(
+    line: Any, browse: Callable[..., Any], width: int, height: int
+) -> None:
+    entry = line.send(defect=True, name="a_name_without_any_space_that_a_camera_gives_its_pictures_" * 3)
+    watched = browse(viewport={"width": width, "height": height})
+    told = {"recipe": "plates", "words": "", "charts": [], "changes": [], "alarms": [DRIFT_ALARM]}
+    watched.tab.route(re.compile(r"/drift\?"), lambda route: route.fulfill(json=told))  # above all else
+    tab = watched.open(line.address)
+    shows(tab, entry["id"])
+    assert tab.locator(".layers").bounding_box()["height"] >= width / 2
+    wide = (
+        "[document.documentElement, document.querySelector('main')].map((each) => each.scrollWidth - each.clientWidth)"
+    )
+    assert tab.evaluate(wide) == [0, 0]
+    words = tab.locator(".verdict strong").bounding_box()
+    assert words["x"] + words["width"] < width
+    rate = tab.locator(".shift .rate")
+    rate.scroll_into_view_if_needed()
+    assert rate.bounding_box()["y"] < height
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_the_counters_of_a_long_shift_stay_apart_and_in_sight_beside_a_long_name(
     line: Any, browse: Callable[..., Any], width: int, height: int

@@ -3,6 +3,8 @@
 from hizumi.cli.options.data import (
     Channels as Channels,
     Data as Data,
+    DateOrder as DateOrder,
+    GroupColumn as GroupColumn,
     Missing as Missing,
     Recursive as Recursive,
     RegionArguments as RegionArguments,
@@ -11,13 +13,13 @@ from hizumi.cli.options.data import (
     SourceArguments as SourceArguments,
     Strict as Strict,
     Targets as Targets,
+    TimeColumn as TimeColumn,
     VariationArguments as VariationArguments,
     parsed_image_size as parsed_image_size,
     parsed_window as parsed_window,
     refuse_absent as refuse_absent,
     refuse_all_absent as refuse_all_absent,
     series_option as series_option,
-    series_options as series_options,
 )
 from hizumi.cli.options.files import (
     BundlePath as BundlePath,

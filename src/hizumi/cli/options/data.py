@@ -12,7 +12,6 @@ from hizumi.storage.files import with_home
 if TYPE_CHECKING:
     from hizumi.data import Manifest
     from hizumi.data.region import Region
-    from hizumi.data.series.options import SeriesOptions
     from hizumi.data.variation import Variation
 
 
@@ -71,6 +70,20 @@ Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first input that cannot be read, or was not opened.")
 ]
 
+TimeColumn = Annotated[
+    str | None,
+    series_option(metavar="NAME", help="Column of a series with time stamps, where its name does not say so."),
+]
+GroupColumn = Annotated[
+    str | None,
+    series_option(
+        metavar="NAME", help="Column that tells apart the recordings of a table, such as machines, if not group."
+    ),
+]
+DateOrder = Annotated[
+    Literal["day", "month"] | None,
+    series_option(help="What comes first in dates such as 01/02/2026, where no date of a series shows it."),
+]
 Resample = Annotated[float | None, series_option(metavar="SECONDS", help="Bring a series to steps of so many seconds.")]
 Missing = Annotated[
     Literal["refuse", "interpolate", "hold"] | None,
@@ -81,19 +94,6 @@ Missing = Annotated[
     ),
 ]
 OF_SERIES = ("series", "length", "overlap", "time_column", "group_column", "date_order", "resample", "missing")
-
-
-def series_options(is_series: bool, **given: Any) -> "SeriesOptions | None":
-    """How recordings are to be understood; raises UsageError where that is said of what are none."""
-    said = {name: value for name, value in given.items() if value is not None}
-    if not is_series:
-        if said:
-            name = next(iter(said)).replace("_", "-")
-            raise UsageError(f"--{name} is for time series; say --series, or leave it out")
-        return None
-    from hizumi.data.series.options import SeriesOptions
-
-    return SeriesOptions(**{{"resample": "resample_seconds"}.get(name, name): value for name, value in said.items()})
 
 
 @dataclass(frozen=True)
@@ -152,20 +152,9 @@ class SourceArguments:
     overlap: Annotated[
         float | None, series_option(metavar="S", help="Share of a window that the next one shares, such as 0.75.")
     ] = None
-    time_column: Annotated[
-        str | None,
-        series_option(metavar="NAME", help="Column of a series with time stamps, where its name does not say so."),
-    ] = None
-    group_column: Annotated[
-        str | None,
-        series_option(
-            metavar="NAME", help="Column that tells apart the recordings of a table, such as machines, if not group."
-        ),
-    ] = None
-    date_order: Annotated[
-        Literal["day", "month"] | None,
-        series_option(help="What comes first in dates such as 01/02/2026, where no date of a series shows it."),
-    ] = None
+    time_column: TimeColumn = None
+    group_column: GroupColumn = None
+    date_order: DateOrder = None
     resample: Resample = None
     missing: Missing = None
 
@@ -175,12 +164,13 @@ class SourceArguments:
         With `all_classes`, all of several classes are normal where these arguments name none.
         """
         from hizumi.data import open_source
+        from hizumi.data.series.options import SeriesOptions
 
         given = {name: value for name, value in vars(self).items() if value is not None and name not in OF_SERIES}
         of_series = {name: getattr(self, name) for name in OF_SERIES[1:]}
         is_series = self.series or learned.get("series_form") is not None
         classes = {"normal_class": "all"} if all_classes and not is_series else {}
-        series = series_options(is_series, **of_series)
+        series = SeriesOptions.as_typed(is_series=is_series, remedy="say --series, or leave it out", **of_series)
         return open_source(data, **(classes | given), motion=motion, series=series, **learned)
 
     def refuse_without(self, **data: str | None) -> None:

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hizumi.errors import BundleError, UsageError
-from hizumi.storage.files import open_regular, printable, refuse_unwritable, refuse_unwritable_folder, with_home
+from hizumi.storage.files import (
+    open_regular,
+    printable,
+    refuse_over_inputs as refuse_over_inputs,
+    refuse_unwritable,
+    refuse_unwritable_folder,
+    refuse_unwritable_text,
+    with_home,
+)
 
 if TYPE_CHECKING:
     from hizumi.storage.archive import Kind
-
-LOOKED_AT = 4096  # bytes of a file, by which text is told from all else
 
 
 def _refuse_unreadable(path: Path) -> Path:
@@ -27,20 +33,10 @@ def _refuse_unreadable(path: Path) -> Path:
 
 
 def _refuse_unwritable_table(file: str | None) -> str | None:
-    """Make sure that a table of results can be written, before the work whose results it takes, over no other file."""
-    if file is not None and file != "-":
-        refuse_unwritable(Path(file))
-        if _holds_more_than_text(Path(file)):
-            raise UsageError(f"{printable(file)} holds an image, a bundle or the like, not text; name another file")
+    """Make sure that a table of results can be written, before the work whose results it takes."""
+    if file is not None:
+        refuse_unwritable_text(file)
     return file
-
-
-def _holds_more_than_text(path: Path) -> bool:
-    """Whether a file is there whose beginning no text has."""
-    if not path.is_file():
-        return False
-    with open_regular(path) as file:
-        return b"\0" in file.read(LOOKED_AT)
 
 
 def writable_folder(folder: Path | None) -> Path | None:
@@ -113,18 +109,6 @@ def refuse_among_inputs(inputs: Iterable[str | Path], **results: Path | None) ->
                 f"--{option} {printable(str(place))} lies in {printable(str(read[within]))}, so that its pictures "
                 "would be read next time; name a place outside"
             )
-
-
-def refuse_over_inputs(inputs: Iterable[str | Path], **results: str | Path | None) -> None:
-    """Make sure that no result, by the name of its option, takes the place of what is read, or comes to lie among it.
-
-    A folder of results is refused where it is a folder that is read: its pictures would be read next time.
-    """
-    read = {with_home(given).resolve() for given in inputs}
-    for option, place in results.items():
-        if place is not None and place != "-" and Path(place).resolve() in read:
-            what = "where images are read from" if Path(place).is_dir() else "what is read, and would be lost"
-            raise UsageError(f"--{option} {printable(place)} is {what}; name another place")
 
 
 def shown_place(path: Path) -> str:

@@ -98,11 +98,12 @@ def stamp_columns(table: SeriesTable, learned: Sequence[str], time_column: str |
 
 def refuse_other_use(options: SeriesOptions, learned: Sequence[str]) -> None:
     """Raise UsageError for a column that was learned from and that the options leave out or use otherwise."""
-    for name in (options.label_column, options.time_column, options.group_column, *options.ignore):
+    given = [(role, getattr(options, role)) for role in ("label_column", "time_column", "group_column")]
+    for role, name in (*given, *(("ignore", name) for name in options.ignore)):
         if name in learned:
             raise UsageError(
-                f"column {printable(name)!r} was learned from, so it is measured; leave it out of --label-column, "
-                "--time-column, --group-column and --ignore"
+                f"column {printable(name)!r} was learned from, so it is measured; leave it out of "
+                f"--{role.replace('_', '-')} (`{role}`)"
             )
 
 

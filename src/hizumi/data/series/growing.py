@@ -29,17 +29,21 @@ BYTES_AT_ONCE = 2**20
 
 
 class Rows(NamedTuple):
-    """Rows that follow one another, and their time stamps, in nanoseconds since 1970, where these are read."""
+    """Rows that follow one another, and their time stamps, in nanoseconds since 1970, where these are read.
+
+    `first` is the number of the first one in the stream, where those that cannot be used count too.
+    """
 
     values: Float[np.ndarray, "n c"]
     times: Integer[np.ndarray, "n"] | None = None
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.values)
 
     def part(self, rows: slice) -> "Rows":
         """Some of them."""
-        return Rows(self.values[rows], None if self.times is None else self.times[rows])
+        return Rows(self.values[rows], None if self.times is None else self.times[rows], self.first + rows.start)
 
 
 class _Row(NamedTuple):
@@ -55,8 +59,9 @@ class GrowingRows:
     """Numbers of the learned columns, by the names in the first line, from text that comes in pieces.
 
     Other columns are left out, but for those that hold time stamps, as `time_column` says or as they do in a table,
-    where a step is known to take `step_seconds`, and for `group_column`. Rows follow one another as long as stamps do,
-    and the group stays the same. `where` is the source in messages.
+    where a step is known to take `step_seconds`, and for `group_column`; those to `ignore` in any case. The first line
+    has to name the learned ones, and those that a user has `said`. Rows follow one another as long as stamps do, and
+    the group stays the same. `where` is the source in messages.
     """
 
     columns: Sequence[str]
@@ -65,7 +70,10 @@ class GrowingRows:
     date_order: DateOrder | None = None
     group_column: str | None = None
     time_column: str | None = None
+    ignore: Sequence[str] = ()
+    said: Sequence[str] = ()
     line: int = field(default=0, init=False)
+    row: int = field(default=0, init=False)  # number of the next one
     _rest: str = field(default="", init=False)
     _separator: str = field(default=",", init=False)
     _names: list[str] = field(default_factory=list, init=False)
@@ -103,31 +111,32 @@ class GrowingRows:
             if not isinstance(row, DataError):
                 rows.append(row.numbers)
                 stamps.append((self.line, row.time))
+            self.row += 1
         yield from self._stamped(rows, stamps)
 
     def _stamped(
         self, rows: Sequence[Sequence[float]], stamps: Sequence[tuple[int, str]]
     ) -> Iterator[Rows | DataError]:
-        """Rows with their stamps, parted where these break off."""
+        """The rows up to the next one with their stamps, parted where these break off."""
         if not rows:
             return
-        values = np.array(rows)
+        values, first = np.array(rows), self.row - len(rows)
         if self._stamps is None:
-            yield Rows(values)
+            yield Rows(values, None, first)
             return
         for found in self._stamps.observe(stamps):
             if isinstance(found, DataError):
                 yield found
             else:
                 places, times = found
-                yield Rows(values[places], times)
+                yield Rows(values[places], times, first + places.start)
 
     def _understand(self, heading: str) -> None:
         self._separator, names = self._heading(heading)
         if missing := self._unnamed(names):
             raise DataError(
                 f"{self.where}: its first line does not name {', '.join(map(printable, missing))} once; the names of "
-                "all columns that were learned from are needed there"
+                f"all columns that were learned from{' or are named by options' if self.said else ''} are needed there"
             )
         self._names = names
         group = self.group_column or next((name for name in names if name.lower() == GROUP), None)
@@ -143,7 +152,7 @@ class GrowingRows:
         return next((each for each in found if not self._unnamed(each[1])), found[0])
 
     def _unnamed(self, names: Sequence[str]) -> list[str]:
-        return [name for name in self.columns if names.count(name) != 1]
+        return [name for name in (*self.columns, *self.said) if names.count(name) != 1]
 
     def _is_no_row(self, line: str) -> bool:
         """Whether a line is none of the table, as in a file; before the rows, a heading may begin as a comment does."""
@@ -191,7 +200,7 @@ class GrowingRows:
 
     def _places_of_stamps(self, first: Mapping[str, str]) -> list[int]:
         """Where a row's time stamp is, by the names of columns and the first row, as in a table; nowhere without."""
-        roles = {self.group_column, *(name for name in first if name.lower() in (GROUP, SPLIT))}
+        roles = {self.group_column, *self.ignore, *(name for name in first if name.lower() in (GROUP, SPLIT))}
         columns = {name: np.array([cell], object) for name, cell in first.items() if name not in roles}
         table = SeriesTable(self.where, self.where, columns, np.array([self.line]), "line")
         names = [] if self.step_seconds is None else stamp_columns(table, self.columns, self.time_column)

@@ -1,11 +1,13 @@
 """What a user may say about time series that are about to be opened."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 from hizumi.data.options import Layout
 from hizumi.data.series.form import DateOrder
+from hizumi.errors import UsageError
 
+NO_SERIES_LEARNED = "leave it out, since the bundle has learned from none"
 Missing = Literal["refuse", "interpolate", "hold"]
 """What becomes of missing values: an error, a straight line between their neighbours, or the value before them."""
 
@@ -34,3 +36,18 @@ class SeriesOptions:
     good: tuple[str, ...] = ()
     layout: Layout = "auto"
     recursive: bool = True
+
+    @classmethod
+    def as_typed(cls, *, is_series: bool, remedy: str, **given: Any) -> Self | None:
+        """From options of a command line, by their names there; None of what is no series.
+
+        Raises UsageError where anything is said of what is none, with the remedy.
+        """
+        said = {name: value for name, value in given.items() if value is not None}
+        if not is_series:
+            if said:
+                raise UsageError(f"--{next(iter(said)).replace('_', '-')} is for time series; {remedy}")
+            return None
+        if isinstance(names := said.get("ignore"), str):
+            said["ignore"] = tuple(name.strip() for name in names.split(","))
+        return cls(**{{"resample": "resample_seconds"}.get(name, name): value for name, value in said.items()})

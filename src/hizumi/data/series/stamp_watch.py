@@ -28,9 +28,14 @@ class RowTimes:
         self._first, self._times = 0, np.empty(0, dtype=np.int64)
 
     def note(self, row: int, times: Integer[np.ndarray, "n"] | None, kept: int) -> None:
-        """Times of the rows from this one on; those more than `kept` before it go, but for an open event's."""
+        """Times of the rows from this one on; those more than `kept` before it go, but for an open event's.
+
+        Where rows were left out before it, all go.
+        """
         if times is None:
             return
+        if row != self._first + len(self._times):
+            self._first, self._times = row, self._times[:0]
         oldest = max(self._first, min(row - kept, row if self.open_since is None else self.open_since))
         self._times = np.concatenate([self._times[oldest - self._first :], times])
         self._first = oldest
