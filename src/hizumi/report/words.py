@@ -239,6 +239,13 @@ def _ranking(result: Evaluation, noun: str) -> list[Consequence]:
             f"from those it learned from{PERHAPS_IN.get(noun, '')}: compare the two, and learn from good {noun}s like "
             "these."
         )
+    elif auroc.high >= WELL_RANKED:
+        few = f"{noun}s" if result.groups is None else "groups"
+        sentence = (
+            f"So few {few} do not show whether the scores tell anomalous from good better than chance does: test more, "
+            "good and anomalous."
+        )
+        return [Consequence(sentence)]
     else:
         sentence = (
             "The scores tell anomalous from good no better than chance does: train longer, or try another detector."
