@@ -44,6 +44,9 @@ CHOSEN = "chosen"
 GROUPS = "groups"
 """The option that says of how many groups the scores are, where several are of one."""
 
+DEFECT_GROUPS = "defect_groups"
+"""The option that says of how many groups the known defects are, where several are of one."""
+
 _ROUNDING = 1e-5  # of scores, means and quantiles, relative to the threshold or the range of the scores
 _NO_RANKS = (
     "the cross-conformal rule needs a fit for each fold: fit anew with --rule cross-conformal (`rule`), and --folds"
@@ -164,6 +167,7 @@ def _cost_limit(
         cross_fitted="folds" in options,
         groups=int(options.get(GROUPS, 0)),
         not_drawn=int(options.get(CHOSEN, 0)),
+        defect_groups=int(options.get(DEFECT_GROUPS, 0)),
     )
 
 
