@@ -64,7 +64,7 @@ def compare(
 
     from hizumi.data.masks import check_masks
     from hizumi.report import summarise, write_comparison
-    from hizumi.report.tables import ranked_by, record_in, wasted_rankings
+    from hizumi.report.tables import not_told_apart, ranked_by, record_in, wasted_rankings
     from hizumi.scale.comparing import Comparing
     from hizumi.storage.tables import write_csv, write_json
 
@@ -109,7 +109,10 @@ def compare(
     write_csv(output / "verdicts.csv", [*verdicts, *without])
     console = answer(result, json_to)
     record = record_in(rows)
-    on_tests = dict.fromkeys(note for row in rows if (note := row.get("image_note")))
+    on_tests = [
+        *dict.fromkeys(note for row in rows if (note := row.get("image_note"))),
+        *(f"{sentence}." for sentence in not_told_apart([*found.contents.values()], rows)),
+    ]
     _show(console, summary, best_by, noun_of(record), on_tests, wasted_rankings(summary, record), found.failed)
     show_remarks(console, manifest.notes, failures, unopened)
     console.print(coloured(f"The report is {report}", GOOD))

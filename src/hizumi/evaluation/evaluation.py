@@ -39,7 +39,7 @@ class Evaluation:
     pixels measured, the average precision of a map that knows nothing. Of series, pixels are steps, and there is no
     AUPRO, which is about regions. `best_f1` is an oracle: its threshold is chosen on the test labels. `groups` says of
     how many groups the labelled images are, each of none being one, and `normal_groups` of how many the good ones; None
-    where no two are of one group. Intervals go by them.
+    where no two are of one group. Intervals go by them; `units` numbers the group of each image.
     """
 
     names: tuple[str, ...]
@@ -69,6 +69,7 @@ class Evaluation:
     defective_share: float | None = None
     groups: int | None = None
     normal_groups: int | None = None
+    units: Integer[np.ndarray, "n"] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Stable keys for JSON, each estimate beside its `<key>_interval`; None for what cannot be computed.
@@ -235,6 +236,7 @@ class Evaluator:
             defective_share=None if pixels[1] is None else self._defective_pixels / self._pixels.counts.pixels,
             groups=groups if is_grouped else None,
             normal_groups=int(good_units.max(initial=-1)) + 1 if is_grouped else None,
+            units=units,
         )
 
     def _add_pixels(
