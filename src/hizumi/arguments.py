@@ -40,13 +40,14 @@ class Searched:
     """What tuning tries of an argument, within what the rest of its annotation allows.
 
     From `low` to `high`, both included, evenly or in equal ratios (`log`); or one of some `choices`. An argument that
-    is None where a search begins is off, and is left alone.
+    is None where a search begins is off, and is left alone, as is one that rows of numbers have no use for (`of_rows`).
     """
 
     low: float = 0.0
     high: float = 0.0
     log: bool = False
     choices: tuple[Any, ...] = ()
+    of_rows: bool = True
 
     def has(self, value: Any) -> bool:
         """Whether it would try this value."""
@@ -54,9 +55,10 @@ class Searched:
 
     def words(self) -> str:
         """For people."""
+        only = "" if self.of_rows else ", not for rows"
         if self.choices:
-            return f"tuned among {', '.join(map(repr, self.choices))}"
-        return f"tuned from {self.low:g} to {self.high:g}{' in equal ratios' if self.log else ''}"
+            return f"tuned among {', '.join(map(repr, self.choices))}{only}"
+        return f"tuned from {self.low:g} to {self.high:g}{' in equal ratios' if self.log else ''}{only}"
 
 
 LONGEST_SHOWN = 60  # characters of a wrong value in an error

@@ -73,6 +73,35 @@ def test_numbers_are_those_of_independent_routes(calibration, scores, maps_and_m
     assert (result.image_note, result.pixel_note) == ("", "")
 
 
+def test_photographs_of_one_part_count_as_one_in_every_interval(calibration, scores, maps_and_masks):
+    maps, masks = maps_and_masks
+    times = 4
+    groups = [f"part {index // times}" for index in range(times * len(LABELS))]
+
+    def of_all(values):
+        return [value for value in values for _ in range(times)]
+
+    once = evaluate(
+        verdicts_for(scores, calibration, maps), labels=LABELS, kinds=KINDS, masks=masks, calibration=calibration
+    )
+    found = evaluate(
+        verdicts_for(np.repeat(scores, times), calibration, of_all(maps)),
+        labels=of_all(LABELS),
+        kinds=of_all(KINDS),
+        masks=of_all(masks),
+        groups=groups,
+        calibration=calibration,
+    )
+    assert (found.groups, found.normal_groups, once.groups, once.normal_groups) == (30, 20, None, None)
+    assert found.image_note == (
+        "The 120 images are of 30 groups, such as one part, whose images are alike: intervals go by groups."
+    )
+    for name in ("image_auroc", "average_precision", "pixel_auroc", "aupro", "realised_false_alarm_rate"):
+        one, all_of_it = getattr(once, name), getattr(found, name)
+        assert all_of_it.value == pytest.approx(one.value)
+        assert (all_of_it.low, all_of_it.high) == pytest.approx((one.low, one.high), abs=0.02)
+
+
 def test_each_kind_is_counted_against_all_good_images(calibration, scores):
     result = evaluate(
         verdicts_for(scores, calibration), labels=LABELS, kinds=KINDS, masks=None, calibration=calibration
@@ -120,6 +149,7 @@ def test_json_has_stable_keys_and_intervals(calibration, scores, maps_and_masks)
         "anomalous_count",
         "false_alarms",
         "missed_defects",
+        "groups",
         "kinds",
         "image_note",
         "pixel_note",
@@ -227,6 +257,8 @@ def test_unfit_arguments_are_refused(calibration, scores):
         evaluate(verdicts, labels=LABELS[:29], kinds=KINDS, masks=None, calibration=calibration)
     with pytest.raises(UsageError, match="1 masks"):
         evaluate(verdicts, labels=LABELS, kinds=KINDS, masks=[None], calibration=calibration)
+    with pytest.raises(UsageError, match="1 groups were given for 30 verdicts"):
+        evaluate(verdicts, labels=LABELS, kinds=KINDS, masks=None, groups=["a"], calibration=calibration)
     with pytest.raises(DataError, match=r"00\.png has label 2"):
         evaluate(verdicts, labels=[2, *LABELS[1:]], kinds=KINDS, masks=None, calibration=calibration)
     with pytest.raises(DataError, match="nothing to evaluate"):

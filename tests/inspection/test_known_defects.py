@@ -56,6 +56,30 @@ def test_what_is_found_is_counted_by_the_threshold_that_has_not_seen_them(fitted
     assert FoundAmongKnown.of(without.calibration_) is None
 
 
+def test_photographs_of_one_defect_count_as_one(tmp_path: Path) -> None:
+    listed = tmp_path / "defects.csv"
+    values = np.repeat(rows(6, 1, 2.0), 4, axis=0)
+    lines = [",".join([*map(str, row), f"part {index // 4}"]) for index, row in enumerate(values)]
+    listed.write_text("\n".join(["a,b,c,d,group", *lines]))
+    columns = tmp_path / "good.csv"
+    columns.write_text("\n".join(["a,b,c,d", *(",".join(map(str, row)) for row in rows(150, 0))]))
+    fitted = Inspector("mahalanobis", costs=COSTS).fit(columns, known_defects=listed)
+    fitted = load(save(fitted, tmp_path / "a.hizumi"))
+    known = FoundAmongKnown.of(fitted.calibration_)
+    assert known is not None
+    assert (known.count, known.groups) == (24, 6)
+    assert known.found % 4 == 0
+    exact = binomtest(known.found // 4, 6).proportion_ci(method="exact")
+    assert (known.low, known.high) == pytest.approx(tuple(exact))
+    assert "%, by 6 groups)" in known.words("row")
+    assert "known defects are of 6 groups, which are alike, so no rate of misses" in fitted.calibration_.promise("row")
+    more = fitted.calibration_.with_(defect_scores=np.append(fitted.calibration_.defect_scores, 9.0))
+    assert more.defect_units == 7
+    alone = fitted.calibrate(known_defects=rows(11, 1, 2.0), costs=COSTS)
+    assert alone.calibration_.defect_units == 11
+    assert "misses at most" in alone.calibration_.promise("row")
+
+
 def test_a_bundle_keeps_them_for_other_costs(fitted: Inspector, tmp_path: Path) -> None:
     again = load(save(fitted, tmp_path / "a.hizumi"))
     assert again.calibration_.threshold == fitted.calibration_.threshold

@@ -3,21 +3,25 @@
 import random
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from hizumi.arguments import Searched, annotation_of, check_arguments, check_value, clone, home_of
 from hizumi.detectors import PCA, Mahalanobis, NearestFeatures, Reconstruction
 from hizumi.detectors.features import VarianceShare
-from hizumi.errors import UsageError
+from hizumi.errors import DataError, UsageError
 from hizumi.models import VAE
 from hizumi.registry import find_detectors
 from hizumi.registry.searching import chosen_spaces, spaces_of, values_of
+from hizumi.training.options import Budget, TrainingOptions
 
 DETECTORS = {
     f"{name}-{preset}": found.presets[preset].make() if preset in found.presets else found()
     for name, found in find_detectors().items()
     for preset in ("default", "fast", *found.presets)
 }
+OF_ROWS = [name for name, found in find_detectors().items() if "vectors" in found.card.inputs and spaces_of(found())]
 SEARCHED = [name for name, detector in DETECTORS.items() if spaces_of(detector)]
 
 
@@ -64,6 +68,38 @@ def test_what_is_drawn_can_be_made_and_the_search_begins_within(name: str) -> No
         check_arguments(made)
         assert values_of(made, list(spaces)) == values
     assert values_of(detector, list(spaces)) == begun
+
+
+def scores_of_rows(detector: Any) -> np.ndarray:
+    """Of a few rows, after two steps of each training."""
+    generator = torch.Generator().manual_seed(0)
+    rows = (torch.rand(40, 6, generator=generator) @ torch.rand(6, 6, generator=generator) / 3 - 0.5).clamp(-1, 1)
+    options = TrainingOptions(budget=Budget(steps=2), batch_size=8)
+    return detector.fit(rows[:30], options).score(rows[30:]).image.numpy()
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_what_is_searched_for_rows_makes_a_difference_to_them_and_what_is_left_alone_makes_none(name: str) -> None:
+    found = find_detectors()[name]
+    detector = found.presets["small"].make() if "small" in found.presets else found()
+    begun = scores_of_rows(clone(detector))
+    for path, space in spaces_of(detector).items():
+        value = values_of(detector, [path])[path]
+        others = space.choices or [type(value)(end) for end in (space.low, space.high)]
+        differs = False
+        for other in others:
+            try:
+                differs |= not np.array_equal(scores_of_rows(clone(detector, **{path: other})), begun)
+            except DataError:  # rows cannot have it at all
+                assert not space.of_rows
+        assert differs == space.of_rows, f"{path}, {space.words()}"
+
+
+def test_rows_are_not_searched_for_what_only_images_have() -> None:
+    assert list(chosen_spaces(PCA(), "pca", vectors=True)) == ["variance_share"]
+    with pytest.raises(UsageError, match="pca: smoothing does nothing for rows; it can be searched in variance_share"):
+        chosen_spaces(PCA(), "pca", ["smoothing"], vectors=True)
+    assert list(chosen_spaces(PCA(), "pca", ["smoothing"])) == ["smoothing"]
 
 
 def test_names_in_short_and_what_is_off() -> None:

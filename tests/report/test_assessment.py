@@ -29,7 +29,12 @@ def labelled(count: int) -> Manifest:
     pictures[masks] = 255
     records = [
         Record(
-            f"{index}.png", row=index, label=int(index % 2 == 0), kind="spot" if index % 2 == 0 else "good", mask=index
+            f"{index}.png",
+            row=index,
+            label=int(index % 2 == 0),
+            kind="spot" if index % 2 == 0 else "good",
+            mask=index,
+            group=f"part {index // 2}",
         )
         for index in range(count)
     ]
@@ -52,9 +57,11 @@ def test_an_assessment_measures_as_all_at_once_and_keeps_pictures_of_its_cases_a
         labels=[record.label for record in data.records],
         kinds=[record.kind for record in data.records],
         masks=[data.read_mask(index) for index in range(len(data))],
+        groups=[record.group for record in data.records],
         calibration=inspector.calibration_,
     )
     assert content.evaluation is not None
+    assert content.evaluation.groups == 30
     assert content.evaluation.to_dict() == exact.to_dict()
     assert all(verdict.map is verdict.picture is verdict.normal is None for verdict in content.verdicts)
     assert [verdict.boxes for verdict in content.verdicts] == [verdict.boxes for verdict in whole]

@@ -1,10 +1,13 @@
 import statistics
 from typing import Any
 
+import numpy as np
 import pytest
 
-from hizumi.report import summarise
-from hizumi.report.tables import ranked_by, wasted_rankings
+from hizumi.calibration import Calibration, Verdict
+from hizumi.evaluation import evaluate
+from hizumi.report import ReportContent, summarise
+from hizumi.report.tables import not_told_apart, ranked_by, wasted_rankings
 
 
 def test_summary_is_mean_and_deviation_of_the_runs() -> None:
@@ -32,6 +35,32 @@ def test_a_threshold_that_wastes_a_good_ranking_is_said() -> None:
     assert "fit with --folds 5, by" in sentence
     assert "leave --folds out" in wasted_rankings([line], {"folds": 5})[0]
     assert wasted_rankings([{"detector": "pca"}], {}) == []
+
+
+def compared(scores: dict[str, np.ndarray], groups: list[str] | None = None) -> tuple[list[ReportContent], list[Any]]:
+    calibration = Calibration.fit(np.linspace(0, 1, 40))
+    contents, rows = [], []
+    for name, each in scores.items():
+        verdicts = [Verdict(f"{place}.png", False, float(score), 0.5, 0.5, {}) for place, score in enumerate(each)]
+        labels = [int(place >= len(each) // 2) for place in range(len(each))]
+        kinds = ["crack" if label else "good" for label in labels]
+        evaluation = evaluate(verdicts, labels=labels, kinds=kinds, masks=None, groups=groups, calibration=calibration)
+        contents.append(ReportContent(name, "", name, verdicts, calibration, evaluation))
+        rows.append({"detector": name, **evaluation.to_dict()})
+    return contents, rows
+
+
+def test_detectors_that_the_images_do_not_tell_apart_are_named() -> None:
+    generator = np.random.default_rng(0)
+    hard, labels = generator.normal(size=120), np.repeat([0, 1], 60)
+    scores = {"best": 2 * labels + hard, "alike": 1.9 * labels + hard, "worse": 0.9 * labels + hard}
+    scores["alike"] = scores["alike"] + 0.4 * generator.normal(size=120)
+    (sentence,) = not_told_apart(*compared(scores))
+    assert sentence.startswith("These images do not tell whether best is better than alike: their AUROC differs by 0.0")
+    contents, rows = compared(scores)
+    assert not_told_apart(contents, [*rows, rows[0]]) == [], "several runs of one have a deviation"
+    few = not_told_apart(*compared(scores, [f"part {place // 60}" for place in range(120)]))
+    assert len(few) == 2, "photographs of one good and one bad part tell nobody apart"
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,14 @@ def test_a_threshold_without_a_rate_is_measured_by_none(parts: dict[str, Any]) -
         assert at_rates(content) == []
 
 
+def test_few_well_ranked_images_are_not_called_no_better_than_chance(parts: dict[str, Any]) -> None:
+    for groups, few in ((None, "So few images"), (5, "So few groups")):
+        found = consequences(changed(parts, image_auroc=Estimate(1.0, 0.4, 1.0), groups=groups))
+        assert not any("no better than chance" in each.text for each in found)
+        (open_question,) = [each for each in found if each.text.startswith(few)]
+        assert not open_question.is_pressing
+
+
 def test_pressing_matters_come_first(parts: dict[str, Any]) -> None:
     dead = Finding(name="dead", severity="problem", message="The discriminator is dead.", remedy="Lower the rate.")
     content = changed(parts, image_auroc=Estimate(0.52, 0.45, 0.6))

@@ -44,6 +44,7 @@ def calibrations() -> list[Calibration]:
         by_folds.with_(costs=costs[0], defect_scores=DEFECTS),
         *(of_groups := [Calibration.fit(SCORES, groups=80)]), of_groups[0].with_(costs=costs[0], defect_scores=DEFECTS),
         plain.joined(SCORES, None, chosen=7).with_(costs=costs[0], defect_scores=DEFECTS),
+        plain.with_(costs=costs[0], defect_scores=DEFECTS, defect_groups=3),
     ]  # fmt: skip
 
 

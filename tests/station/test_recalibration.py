@@ -125,7 +125,7 @@ def test_previews_count_what_brute_force_counts(lite: Log) -> None:
     assert sorted(found.calibration.defect_scores) == sorted(bad)
     joined = sorted([*scores, *good])
     after = joined[math.ceil((len(joined) + 1) * 0.7) - 1]
-    assert found.after.value == after
+    assert found.after.value == pytest.approx(after, rel=1e-5)
     assert found.changed == tuple(e.id for e in reversed(own) if (e.score > limit) != (e.score > after))
     assert found.would_be_anomalous == sum(limit >= each.score > after for each in own) > 0
     assert found.would_be_good == 0
@@ -238,7 +238,7 @@ def test_each_state_is_a_bundle_that_names_the_one_before(
     loaded = bundles.load(state.path)
     assert isinstance(loaded, Inspector)
     assert loaded.calibration_.scores.tolist() == scores
-    assert loaded.calibration_.threshold.value == expected
+    assert loaded.calibration_.threshold.value == pytest.approx(expected, rel=1e-5)
     peaks = sorted([*inspector.calibration_.pixel_maxima, *(each.map_peak for each in entries[:20])])
     assert loaded.calibration_.pixel_maxima.tolist() == peaks
     assert (loaded.options_["calibration_images"], loaded.options_["false_alarm_rate"]) == (len(scores), 0.2)
@@ -277,7 +277,7 @@ def test_each_state_is_a_bundle_that_names_the_one_before(
     trail = lite.audit()
     assert [event.what for event in trail] == ["recalibration undone"] * 3 + ["bundle recalibrated"] * 3
     assert {(event.who, event.why) for event in trail} == {("ann", "new lamp")}
-    assert trail[-1].details["threshold_after"] == expected
+    assert trail[-1].details["threshold_after"] == pytest.approx(expected, rel=1e-5)
     for who, why in ((" ", "x"), ("ann", "")):
         with pytest.raises(UsageError, match="who makes it"):
             apply(lite, shelf, bundle, Choice("none"), recipe="bracket", who=who, why=why)
@@ -343,7 +343,7 @@ def test_an_exported_bundle_and_the_verdict_in_its_graph_follow(lite: Log, tmp_p
     expected = scores[math.ceil((len(scores) + 1) * 0.5) - 1]
     loaded = runtime.load(state.path)
     verdicts = list(loaded.inspect(pictures[60:]))
-    assert loaded.calibration_.threshold.value == expected
+    assert loaded.calibration_.threshold.value == pytest.approx(expected, rel=1e-5)
     assert [v.anomalous for v in verdicts] == [each.score > expected for each in entries]
     assert {v.anomalous for v in verdicts} == {True, False}
     in_graph = loaded.engine(loaded.preprocessing_.to_graph(pictures[60:, None]))

@@ -12,6 +12,7 @@ from hizumi.calibration.rules import (
     CHOSEN,
     COSTS,
     CROSS_CONFORMAL,
+    DEFECT_GROUPS,
     GROUPS,
     OF_IMAGES_ONLY,
     RANKS,
@@ -134,15 +135,22 @@ class Calibration:
         false_alarm_rate: float | None = None,
         threshold: float | None = None,
         defect_scores: Float[np.ndarray, "m"] | None = None,
+        defect_groups: int | None = None,
         costs: Costs | None = None,
     ) -> Self:
         """Recalibrate on the held-out scores with another rule or rate, or a given threshold, without the detector.
 
         A rate alone sets the threshold by the rule in use, or by the conformal one where that goes by no rate.
-        `defect_scores` are kept; with `costs`, they and the held-out scores set the threshold. Raises UsageError for a
-        threshold that is not finite, and for costs without scores of known defects.
+        `defect_scores` are kept; with `costs`, they and the held-out scores set the threshold. They are of so many
+        `defect_groups`, such as parts; if not given, each that has joined those of before is one more. Raises
+        UsageError for a threshold that is not finite, and for costs without scores of known defects.
         """
         options = self.options
+        if defect_scores is not None:
+            before = 0 if self.defect_scores is None else len(self.defect_scores)
+            units = self.defect_units + len(defect_scores) - before if defect_groups is None else defect_groups
+            options = {name: value for name, value in options.items() if name != DEFECT_GROUPS}
+            options |= {DEFECT_GROUPS: float(units)} if units < len(defect_scores) else {}
         if rule is None:  # a threshold or costs of before would outlast the rate
             rule = self.rule if false_alarm_rate is None else self._rule_of_a_rate
         if threshold is not None:
@@ -200,6 +208,12 @@ class Calibration:
     def units(self) -> int:
         """How many held-out good images there are, or groups of such where several are of one."""
         return int(self.options.get(GROUPS, len(self.scores)))
+
+    @property
+    def defect_units(self) -> int:
+        """How many known defects there are, or groups of such where several are of one."""
+        known = 0 if self.defect_scores is None else len(self.defect_scores)
+        return int(self.options.get(DEFECT_GROUPS, known))
 
     def p_values(self, scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         """How unusual each score is among good images: conformal p-values in [1 / (n + 1), 1]."""

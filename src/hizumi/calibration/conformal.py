@@ -14,6 +14,7 @@ from hizumi.calibration.threshold import Threshold, good_images, percent
 from hizumi.shapes import Float
 from hizumi.words import counted
 
+_LAST_DIGITS = 2.0**-18  # relative: a few times what sums in single precision differ by in other batches
 _ROUNDING = 1e-9  # 100 * 0.29 is 28.999999999999996: without it an exact rate loses one rank
 
 
@@ -30,7 +31,8 @@ def images_needed(false_alarm_rate: float) -> int:
 def conformal_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> Threshold:
     """Conformal threshold of ascending scores of held-out good images.
 
-    With too few images for the rate, it is the largest score, which promises 1 / (n + 1).
+    With too few images for the rate, it is the largest score, which promises 1 / (n + 1). It lies beyond the rounding
+    of that score, so that the image that set it is not flagged when it is scored again; a higher one promises no less.
     """
     count = len(scores)
     rank = max(1, min(conformal_rank(count, false_alarm_rate), count))
@@ -50,7 +52,17 @@ def conformal_limit(scores: Float[np.ndarray, "n"], false_alarm_rate: float) -> 
             f"It takes {good_images(needed)} to promise {percent(false_alarm_rate)}."
         )
         said = Statement("conformal_of_few", {**figures, "needed": needed}, words)
-    return Threshold.saying(float(scores[rank - 1]), "conformal", false_alarm_rate, said, promised_rate=promised)
+    value = float(beyond_rounding(scores)[rank - 1])
+    return Threshold.saying(value, "conformal", false_alarm_rate, said, promised_rate=promised)
+
+
+def beyond_rounding(scores: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    """The highest that each of ascending scores may come to when its image is scored again.
+
+    Other batches, threads and machines add up in another order. Digits are lost by the size of the score, or where that
+    is small after a subtraction, by how far it lies above the middle one.
+    """
+    return np.asarray(scores + _LAST_DIGITS * np.maximum(np.abs(scores), scores - scores[len(scores) // 2]))
 
 
 def rate_of_groups(promised_rate: float, count: int, groups: int) -> float:
@@ -163,7 +175,9 @@ def upper_rate(count: int, false_alarm_rate: float, confidence: float = 0.95) ->
 def conformal_p_values(calibration: Float[np.ndarray, "n"], scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
     """p = (1 + #{calibration scores >= score}) / (n + 1), from ascending calibration scores; 1 / (n + 1) at the least.
 
-    For a good image P(p <= a) <= a for every a.
+    For a good image P(p <= a) <= a for every a. Scores that differ by rounding are equal, as they are for the
+    threshold.
     """
-    at_or_above = len(calibration) - np.searchsorted(calibration, scores.astype(np.float64), side="left")
+    reached = beyond_rounding(calibration)
+    at_or_above = len(calibration) - np.searchsorted(reached, scores.astype(np.float64), side="left")
     return np.asarray((1 + at_or_above) / (len(calibration) + 1), dtype=np.float64)

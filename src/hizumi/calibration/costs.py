@@ -108,11 +108,13 @@ def cost_limit(
     cross_fitted: bool,
     groups: int = 0,
     not_drawn: int = 0,
+    defect_groups: int = 0,
 ) -> Threshold:
     """The threshold of the lowest expected cost; the rate is that of the conformal threshold it is compared with.
 
     With scores from folds (`cross_fitted`), none of which the final fit has made, of which several are of one of so
-    many `groups`, or of which some were not drawn at random (`not_drawn`), nothing is promised.
+    many `groups`, or of which some were not drawn at random (`not_drawn`), nothing is promised; nor of misses where
+    several known defects are of one of `defect_groups`.
     """
     chosen = cheapest(scores, defects, costs)
     other = at_threshold(conformal_limit(scores, false_alarm_rate).value, scores, defects, costs)
@@ -146,14 +148,27 @@ def cost_limit(
         said.append(Statement(f"cost_{cheaper}_cheaper", {}, words))
     said.append(
         _promise_of_costs(
-            chosen, len(scores), len(defects), cross_fitted=cross_fitted, groups=groups, not_drawn=not_drawn
+            chosen,
+            len(scores),
+            len(defects),
+            cross_fitted=cross_fitted,
+            groups=groups,
+            not_drawn=not_drawn,
+            defect_groups=defect_groups,
         )
     )
     return Threshold.saying(chosen.threshold, "cost", false_alarm_rate, *said)
 
 
 def _promise_of_costs(
-    chosen: WorkingPoint, good: int, defects: int, *, cross_fitted: bool, groups: int, not_drawn: int
+    chosen: WorkingPoint,
+    good: int,
+    defects: int,
+    *,
+    cross_fitted: bool,
+    groups: int,
+    not_drawn: int,
+    defect_groups: int,
 ) -> Statement:
     if not_drawn:
         words = f"People chose {not_drawn} of the good images, and did not draw them at random: no rate is promised."
@@ -165,6 +180,13 @@ def _promise_of_costs(
         words = "It was chosen on scores of other fits and on these defects, and promises no rate."
         return Statement("cost_cross_fitted", {}, words)
     alarms, misses = bound_of_chosen(chosen.false_alarms, good), bound_of_chosen(chosen.missed, defects)
+    if defect_groups:
+        words = (
+            f"It was chosen on these scores, which counts: with 95% confidence it flags at most {percent(alarms)} of "
+            f"good images. The known defects are of {counted(defect_groups, 'group')}, which are alike, so no rate of "
+            "misses is promised."
+        )
+        return Statement("cost_of_defect_groups", {"alarm_rate": alarms, "groups": defect_groups}, words)
     words = (
         f"It was chosen on these scores, which counts: with 95% confidence it flags at most {percent(alarms)} of good "
         f"images, and with 95% misses at most {percent(misses)} of defects like the known ones."

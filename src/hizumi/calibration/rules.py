@@ -44,7 +44,10 @@ CHOSEN = "chosen"
 GROUPS = "groups"
 """The option that says of how many groups the scores are, where several are of one."""
 
-_ROUNDING = 1e-6  # of means and quantiles on other machines, relative to the threshold or the range of the scores
+DEFECT_GROUPS = "defect_groups"
+"""The option that says of how many groups the known defects are, where several are of one."""
+
+_ROUNDING = 1e-5  # of scores, means and quantiles, relative to the threshold or the range of the scores
 _NO_RANKS = (
     "the cross-conformal rule needs a fit for each fold: fit anew with --rule cross-conformal (`rule`), and --folds"
 )
@@ -81,7 +84,8 @@ def limit_by(
     if (rule == CROSS_CONFORMAL) != (RANKS in options) and rule != "given":
         raise UsageError(_OTHER_RULE if RANKS in options else _NO_RANKS)
     if rule == CROSS_CONFORMAL:
-        threshold = replace(conformal_limit(scores, rate), rule=rule)
+        threshold = conformal_limit(scores, rate)
+        threshold = replace(threshold, rule=rule, value=float(round(threshold.value)))  # ranks are not rounded
         if GROUPS not in options:
             return cross_conformal(threshold, len(scores), int(options["folds"]))
     else:
@@ -163,6 +167,7 @@ def _cost_limit(
         cross_fitted="folds" in options,
         groups=int(options.get(GROUPS, 0)),
         not_drawn=int(options.get(CHOSEN, 0)),
+        defect_groups=int(options.get(DEFECT_GROUPS, 0)),
     )
 
 

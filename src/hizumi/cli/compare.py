@@ -1,7 +1,7 @@
 """`hizumi compare`: several detectors on the same data."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,7 +64,7 @@ def compare(
 
     from hizumi.data.masks import check_masks
     from hizumi.report import summarise, write_comparison
-    from hizumi.report.tables import ranked_by, record_in, wasted_rankings
+    from hizumi.report.tables import not_told_apart, ranked_by, record_in, wasted_rankings
     from hizumi.scale.comparing import Comparing
     from hizumi.storage.tables import write_csv, write_json
 
@@ -109,7 +109,11 @@ def compare(
     write_csv(output / "verdicts.csv", [*verdicts, *without])
     console = answer(result, json_to)
     record = record_in(rows)
-    _show(console, summary, best_by, noun_of(record), wasted_rankings(summary, record), found.failed)
+    on_tests = [
+        *dict.fromkeys(note for row in rows if (note := row.get("image_note"))),
+        *(f"{sentence}." for sentence in not_told_apart([*found.contents.values()], rows)),
+    ]
+    _show(console, summary, best_by, noun_of(record), on_tests, wasted_rankings(summary, record), found.failed)
     show_remarks(console, manifest.notes, failures, unopened)
     console.print(coloured(f"The report is {report}", GOOD))
     console.print(f"The bundles are in {comparing.folder}.")
@@ -125,6 +129,7 @@ def _show(
     summary: Sequence[Mapping[str, Any]],
     best_by: str,
     noun: str,
+    on_tests: Iterable[str],
     wasted: Sequence[str],
     failed: Mapping[str, HizumiError],
 ) -> None:
@@ -138,6 +143,8 @@ def _show(
         rows.append(["", *(_spread(key, line.get(key, {})) for key in shown)])
     title = f"Best {RANKINGS[best_by]} first; below, the 95% interval, or the deviation of several runs"
     print_table(console, ["Detector", *(f">{measures[key]}" for key in shown)], rows, title)
+    for sentence in on_tests:
+        console.print(sentence)
     for sentence in wasted:
         console.print(coloured(f"- {sentence}.", WARNING))
     for name, error in failed.items():

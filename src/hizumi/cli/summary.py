@@ -205,6 +205,8 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
         ]
         if kinds:
             print_table(console, ["Kind", ">Count", ">Found", ">Missed", ">AUROC"], kinds)
+        if evaluation.image_note:
+            console.print(evaluation.image_note)
     console.print(headline(content), style="bold")
     for consequence in consequences(content):
         console.print(coloured(f"- {consequence.text}", WARNING if consequence.is_pressing else ""))

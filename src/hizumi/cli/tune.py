@@ -112,10 +112,12 @@ def tune(
     from hizumi.storage.files import write_atomically
 
     begun = make_detector(detector, parsed, inspection.preset)
-    spaces = chosen_spaces(begun, detector, options.names_between_commas(search or ""))
+    names = options.names_between_commas(search or "")
+    chosen_spaces(begun, detector, names)  # before the data are opened
     training_options, variation, region = training.options(seed=seed), declared.variation(), looked_at.region()
     made = inspection.inspector_of(sizing, training_options, variation=variation, region=region)
     manifest = source.open(data, motion=made(begun).wants_motion)
+    spaces = chosen_spaces(begun, detector, names, vectors=manifest.vectors)
     split = split_for_fit(manifest, inspection.calibration_share or CALIBRATION_SHARE, seed)
     tuning = Tuning(
         begun,

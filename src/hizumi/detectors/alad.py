@@ -53,7 +53,7 @@ class ALADTraining(Adversarial, JudgesPairs, Autoencodes):
     def __init__(
         self,
         latent: Annotated[PositiveInt, Searched(16, 256, log=True)] = 100,
-        width: Annotated[PositiveInt, Searched(16, 128, log=True)] = 128,
+        width: Annotated[PositiveInt, Searched(16, 128, log=True, of_rows=False)] = 128,
         encoder_hidden: tuple[PositiveInt, ...] = (64,),
         generator_hidden: tuple[PositiveInt, ...] = (128, 64),
         item_critic_hidden: tuple[PositiveInt, ...] = (128,),

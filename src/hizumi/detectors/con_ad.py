@@ -45,7 +45,7 @@ class ConADTraining(Trainable):
         self,
         hypotheses: Annotated[PositiveInt, Searched(2, 16)] = 8,
         latent: Annotated[PositiveInt, Searched(8, 128, log=True)] = 32,
-        width: Annotated[PositiveInt, Searched(8, 64, log=True)] = 32,
+        width: Annotated[PositiveInt, Searched(8, 64, log=True, of_rows=False)] = 32,
         least_deviation: PositiveFloat = 0.3,
         loser_share: Share = 0.05,
         adversarial_weight: NonNegativeFloat = 1.0,

@@ -39,7 +39,7 @@ class GANomalyTraining(Trainable):
     def __init__(
         self,
         latent: Annotated[PositiveInt, Searched(16, 256, log=True)] = 100,
-        width: Annotated[PositiveInt, Searched(8, 128, log=True)] = 64,
+        width: Annotated[PositiveInt, Searched(8, 128, log=True, of_rows=False)] = 64,
         weights: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = (1.0, 50.0, 1.0),
         adversarial: Literal["features", "bce"] = "features",
         learning_rate: Annotated[PositiveFloat, Searched(5e-5, 2e-3, log=True)] = 2e-4,

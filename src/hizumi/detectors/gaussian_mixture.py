@@ -44,7 +44,7 @@ class GaussianMixture(Detector):
         self,
         features: Features = "auto",
         max_components: Annotated[PositiveInt, Searched(1, 20, log=True)] = 5,
-        variance_share: Annotated[VarianceShare, Searched(0.5, 0.995)] = 0.95,
+        variance_share: Annotated[VarianceShare, Searched(0.5, 0.995, of_rows=False)] = 0.95,
     ) -> None:
         super().__init__()
         self.features = features

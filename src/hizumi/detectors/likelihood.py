@@ -107,7 +107,7 @@ class Likelihood(Detector):
     def __init__(
         self,
         model: HasLikelihood | None = None,
-        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 2.0,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8, of_rows=False)] = 2.0,
         image_score: Literal["plain", "typicality", "ratio", "complexity"] = "plain",
         background: HasLikelihood | None = None,
         mutation: Share = 0.2,

@@ -48,7 +48,7 @@ class Mahalanobis(Detector):
         covariance: Annotated[
             Literal["ledoit-wolf", "empirical", "robust", "identity"], Searched(choices=("ledoit-wolf", "empirical"))
         ] = "ledoit-wolf",
-        variance_share: Annotated[VarianceShare, Searched(0.5, 0.995)] = 0.95,
+        variance_share: Annotated[VarianceShare, Searched(0.5, 0.995, of_rows=False)] = 0.95,
     ) -> None:
         super().__init__()
         self.features = features

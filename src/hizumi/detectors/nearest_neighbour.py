@@ -49,8 +49,8 @@ class NearestNeighbour(Detector):
     def __init__(
         self,
         memory: PositiveInt = 20_000,
-        normalised: Annotated[bool, Searched(choices=(False, True))] = False,
-        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 2.0,
+        normalised: Annotated[bool, Searched(choices=(False, True), of_rows=False)] = False,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8, of_rows=False)] = 2.0,
     ) -> None:
         super().__init__()
         self.memory = memory

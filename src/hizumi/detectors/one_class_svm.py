@@ -34,7 +34,7 @@ class OneClassSVM(Detector):
         self,
         features: Features = "auto",
         nu: Annotated[ProperShare, Searched(0.005, 0.5, log=True)] = 0.05,
-        variance_share: Annotated[VarianceShare, Searched(0.5, 0.995)] = 0.95,
+        variance_share: Annotated[VarianceShare, Searched(0.5, 0.995, of_rows=False)] = 0.95,
     ) -> None:
         super().__init__()
         self.features = features

@@ -43,7 +43,7 @@ class PCA(Detector):
     def __init__(
         self,
         variance_share: Annotated[VarianceShare, Searched(0.5, 0.995)] = 0.95,
-        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 2.0,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8, of_rows=False)] = 2.0,
         statistic: Literal["residual", "within", "combined"] = "residual",
     ) -> None:
         super().__init__()

@@ -68,7 +68,7 @@ class Reconstruction(Detector):
         self,
         model: CanReconstruct | None = None,
         difference: Difference | None = None,
-        smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 4.0,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8, of_rows=False)] = 4.0,
     ) -> None:
         super().__init__()
         self.model = Autoencoder() if model is None else model

@@ -55,7 +55,9 @@ class WhitenedResidual(Detector):
     }
 
     def __init__(
-        self, detector: Rebuilding | None = None, smoothing: Annotated[NonNegativeFloat, Searched(0, 8)] = 2.0
+        self,
+        detector: Rebuilding | None = None,
+        smoothing: Annotated[NonNegativeFloat, Searched(0, 8, of_rows=False)] = 2.0,
     ) -> None:
         super().__init__()
         self.detector = GANomaly() if detector is None else detector

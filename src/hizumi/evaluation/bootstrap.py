@@ -1,7 +1,11 @@
-"""95% intervals by resampling good and anomalous images apart (Efron, 1979); pixels of an image stay together."""
+"""95% intervals by resampling good and anomalous images apart (Efron, 1979); pixels of an image stay together.
+
+So do images of one group, which are alike: whole groups are drawn (Davison and Hinkley, "Bootstrap methods and their
+application", 1997, 3.8), those with images of both kinds apart from the others.
+"""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,7 +19,9 @@ from hizumi.evaluation.metrics import (
     binomial_interval,
     image_counts,
 )
+from hizumi.evaluation.perfect import least_of_perfect
 from hizumi.evaluation.pixels import LEVELS, Histogram, PixelCounts, areas, refuse_unpaired
+from hizumi.evaluation.units import fewest, numbered, pairs_of, strata_of, trials_behind
 
 _RESAMPLES = 1000
 _QUANTILES = 512  # of the normal and of the anomalous pixels: a step is 0.2 % of either
@@ -23,6 +29,7 @@ _GROUPS = 256  # of pixels of either kind that are kept of an image at least: a 
 _ALONE = 128  # of the highest pixels of either kind, each of which is kept
 _GROWTH = 0.05  # of groups below them, in the logarithm of the number of pixels above
 _BINS = 2**21  # of all images together, at most
+_ROUNDING = 1e-12  # of areas that are equal in all resamples
 _CHUNK = 2_000_000  # numbers held in memory at a time while resampling
 
 
@@ -68,68 +75,83 @@ def number(value: float) -> float | None:
 
 
 def image_estimates(
-    scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"], *, seed: int = 0
+    scores: Float[np.ndarray, "n"],
+    labels: Integer[np.ndarray, "n"],
+    *,
+    units: Sequence[Hashable] | None = None,
+    seed: int = 0,
 ) -> tuple[Estimate, Estimate]:
     """AUROC and average precision of images with intervals; labels are 0 or 1, NaN when one class is missing.
 
-    Resamples of images that are all ranked right are so, too: what is behind these is bounded by their number.
+    `units` say which images were not drawn independently of each other, such as those of one part; each was, if not
+    given. Where one unit holds a whole class, intervals are from 0 to 1.
     """
     if len(set(labels.tolist())) < 2:
         return UNKNOWN, UNKNOWN
-    exact = image_counts(scores, labels)
+    values = _areas(image_counts(scores, labels))
     order = np.argsort(-scores, kind="stable")
     _, first = np.unique(-scores[order], return_index=True)
     anomalous = labels[order] == 1
+    unit_of = numbered(order.tolist() if units is None else [units[place] for place in order])
+    strata = strata_of(unit_of, ~anomalous, anomalous)
     samples = []
-    for weights in resamples(labels[order], seed, columns=len(scores)):
-        steps = [np.add.reduceat(weights * chosen, first, axis=1) for chosen in (~anomalous, anomalous)]
+    for weights in resamples(strata, seed, columns=len(scores)):
+        drawn = weights[:, unit_of]
+        steps = [np.add.reduceat(drawn * chosen, first, axis=1) for chosen in (~anomalous, anomalous)]
         samples.append(_areas(Counts(steps[0], steps[1], np.zeros_like(steps[0]))))
-    roc, precision_recall = np.concatenate(samples, axis=1)
-    values = _areas(exact)
-    of_roc, of_precision = percentiles(values[0], values[0], roc), percentiles(values[1], values[1], precision_recall)
-    if of_roc.value < 1:
-        return of_roc, of_precision
-    least_roc, least_precision = _least_of_perfect(int(anomalous.sum()), int((~anomalous).sum()))
-    return replace(of_roc, low=least_roc), replace(of_precision, low=least_precision)
+    rows = zip(values, np.concatenate(samples, axis=1), strict=True)
+    ratio = float((~anomalous).sum() / anomalous.sum())
+    roc, precision = _estimates([_of_trials(*row, strata) for row in rows], strata, ratio)
+    return roc, precision
 
 
-def _least_of_perfect(anomalous: int, normal: int) -> tuple[float, float]:
-    """The lowest AUROC and average precision, each with 95% confidence, behind images that are all ranked right.
+def _of_trials(
+    value: float, samples: Float[np.ndarray, "r"], strata: Integer[np.ndarray, "u"], error: float = 0.0
+) -> Estimate:
+    """Interval of an area by the variance of its resamples; where that is nothing, each pair of units is a trial.
 
-    Pairs of one image of either kind, no image in two of them, are each ranked right with the probability that AUROC
-    is. Any score between the kinds has but a share of all anomalous images below it and one of all normal ones above
-    it, of whom none was drawn; precision is lowest where the latter are above all that is anomalous, and the former
-    below all that is normal.
+    Their percentiles would hold the area behind a well-ranked sample too rarely: it is never far below them.
     """
-    pairs = min(anomalous, normal)
-    below, above = (binomial_interval(0, count)[1] for count in (anomalous, normal))
-    ratio = normal / anomalous
+    units = fewest(strata)
+    if units < 2:  # how units of that kind differ is not known
+        return Estimate(float(value), 0.0, 1.0, float(error))
+    variance = float(samples.var()) * units / (units - 1)
+    varies = float(np.ptp(samples)) > _ROUNDING
+    trials = trials_behind(value, variance, len(strata) - len(np.unique(strata))) if varies else float(pairs_of(strata))
+    low, high = binomial_interval(value * trials, trials)
+    low, high = np.clip([min(low, value) - error, max(high, value) + error], 0.0, 1.0)
+    return Estimate(float(value), float(low), float(high), float(error))
 
-    def integral(recall: float, normal_share: float) -> float:
-        """Of the precision r / (r + ratio * share), from 0 to this recall."""
-        beside = ratio * normal_share
-        return recall - beside * math.log1p(recall / beside)
 
-    precision = integral(1 - below, above) + integral(1, 1) - integral(1 - below, 1)
-    return binomial_interval(pairs, pairs)[0], precision
+def _estimates(
+    estimates: Sequence[Estimate], strata: Integer[np.ndarray, "u"], normal_per_anomalous: float
+) -> list[Estimate]:
+    """AUROC, average precision and perhaps AUPRO; where all is ranked right, the latter two may be as low as can be."""
+    if estimates[0].value < 1 or fewest(strata) < 2:
+        return list(estimates)
+    least = (estimates[0].low, *least_of_perfect(strata, normal_per_anomalous))
+    return [replace(each, low=low, high=1.0) for each, low in zip(estimates, least, strict=False)]
 
 
 class PixelEstimator:
     """Estimates the pixel metrics of images that come one by one.
 
     Values are exact while there are few levels of scores (see `hizumi.evaluation.pixels`), and have a stated error
-    beyond. Resampling uses histograms over quantiles of the pooled pixels; the error of the binning is corrected.
+    beyond. Resampling uses histograms over quantiles of the pooled pixels, by which areas vary as they do themselves.
     """
 
     def __init__(self, most_levels: int | None = LEVELS) -> None:
         self.counts = PixelCounts(most_levels)
-        self._images: list[_Thinned] = []
+        self._images: list[tuple[_Thinned, Hashable]] = []
 
-    def add(self, scores: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> None:
-        """Count one more image, whose map has no NaN and the size of the mask."""
+    def add(self, scores: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"], unit: Hashable = None) -> None:
+        """Count one more image, whose map has no NaN and the size of the mask.
+
+        Those of one `unit` were not drawn independently of each other; an image without is a unit of its own.
+        """
         image = Histogram.of(scores, mask)
         self.counts.add(image)
-        self._images.append(_Thinned.of(image))
+        self._images.append((_Thinned.of(image), ("alone", len(self._images)) if unit is None else ("in", unit)))
 
     def estimates(self, *, seed: int = 0) -> PixelEstimates:
         """AUROC, average precision and AUPRO, with bootstrap intervals; NaN when one class is missing."""
@@ -137,17 +159,19 @@ class PixelEstimator:
         if not steps.has_both_classes:
             return PixelEstimates(UNKNOWN, UNKNOWN, UNKNOWN)
         # The order in which pixels are summed, and images drawn, must not depend on the order of the images.
-        images = sorted(self._images, key=_Thinned.order)
+        ordered = sorted(self._images, key=lambda image: image[0].order())
+        images, unit_of = [image for image, _ in ordered], numbered([unit for _, unit in ordered])
         histograms = _histograms(images)
-        binned = areas(Counts(*(histogram.sum(0, dtype=np.float64) for histogram in histograms)))
-        strata = np.array([bool(len(image.anomalous.levels)) for image in images], dtype=np.int64)
+        has_normal, has_anomalous = (np.array([len(image[kind].levels) > 0 for image in images]) for kind in (0, 1))
+        strata = strata_of(unit_of, has_normal, has_anomalous)
         samples = [
-            areas(Counts(*(weights @ histogram for histogram in histograms)))
-            for weights in resamples(strata, seed, columns=histograms.normal.shape[1])
+            areas(Counts(*(weights[:, unit_of] @ histogram for histogram in histograms)))
+            for weights in resamples(strata, seed, columns=max(len(images), histograms.normal.shape[1]))
         ]
-        columns = np.concatenate(samples, axis=1)
-        rows = zip(steps.areas(), binned, columns, steps.errors(), strict=True)
-        return PixelEstimates(*(percentiles(*row) for row in rows))
+        rows = zip(steps.areas(), np.concatenate(samples, axis=1), steps.errors(), strict=True)
+        estimates = [_of_trials(value, column, strata, error) for value, column, error in rows]
+        normal, anomalous = (histogram.sum(dtype=np.float64) for histogram in histograms[:2])
+        return PixelEstimates(*_estimates(estimates, strata, float(normal / anomalous)))
 
 
 def pixel_estimates(

@@ -11,8 +11,9 @@ from jaxtyping import Bool, Float, Integer
 from hizumi.calibration import Calibration, Verdict
 from hizumi.errors import DataError, UsageError
 from hizumi.evaluation.bootstrap import Estimate, PixelEstimator, image_estimates, number
-from hizumi.evaluation.metrics import auroc, best_f1, binomial_interval, confusion_at
+from hizumi.evaluation.metrics import auroc, best_f1, confusion_at
 from hizumi.evaluation.pixels import LEVELS, part_of
+from hizumi.evaluation.units import numbered, share_interval
 from hizumi.words import counted
 
 
@@ -36,7 +37,9 @@ class Evaluation:
     or None. Numbers that need a class the test set lacks are NaN, and `image_note` says so; pixel estimates are None
     where they cannot be computed, and `pixel_note` says why or what was left out. `defective_share` is that of the
     pixels measured, the average precision of a map that knows nothing. Of series, pixels are steps, and there is no
-    AUPRO, which is about regions. `best_f1` is an oracle: its threshold is chosen on the test labels.
+    AUPRO, which is about regions. `best_f1` is an oracle: its threshold is chosen on the test labels. `groups` says of
+    how many groups the labelled images are, each of none being one, and `normal_groups` of how many the good ones; None
+    where no two are of one group. Intervals go by them; `units` numbers the group of each image.
     """
 
     names: tuple[str, ...]
@@ -64,6 +67,9 @@ class Evaluation:
     image_note: str
     pixel_note: str
     defective_share: float | None = None
+    groups: int | None = None
+    normal_groups: int | None = None
+    units: Integer[np.ndarray, "n"] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Stable keys for JSON, each estimate beside its `<key>_interval`; None for what cannot be computed.
@@ -80,7 +86,7 @@ class Evaluation:
                 numbers[f"{key}_error"] = estimate.error if known else None
         for key in ("f1", "precision", "recall", "best_f1", "threshold", "false_alarm_rate"):
             numbers["oracle_best_f1" if key == "best_f1" else key] = number(getattr(self, key))
-        for key in ("promised_rate", "normal_count", "anomalous_count", "false_alarms", "missed_defects"):
+        for key in ("promised_rate", "normal_count", "anomalous_count", "false_alarms", "missed_defects", "groups"):
             numbers[key] = getattr(self, key)
         rows = [asdict(result) | {"image_auroc": number(result.image_auroc)} for result in self.kinds_table]
         return numbers | {"kinds": rows, "image_note": self.image_note, "pixel_note": self.pixel_note}
@@ -97,24 +103,28 @@ def evaluate(
     kinds: Sequence[str],
     masks: Sequence[np.ndarray | None] | None,
     calibration: Calibration,
+    groups: Sequence[str | None] | None = None,
     seed: int = 0,
     refused_masks: int = 0,
     noun: str = "image",
 ) -> Evaluation:
     """Measure verdicts against labels (0 good, 1 anomalous, None or -1 unknown), kinds of defect and true masks.
 
-    `masks` are (H, W), True on the defect, at the size of the image; good images need none. `refused_masks` counts
-    those that could not be used and are not given. `noun` is what notes call one record. Raises UsageError when the
-    lengths differ and DataError for a label or mask that does not fit, naming the image.
+    `masks` are (H, W), True on the defect, at the size of the image; good images need none. Images of one of the
+    `groups`, such as those of one part, are alike, which intervals take into account; None belongs to none.
+    `refused_masks` counts those that could not be used and are not given. `noun` is what notes call one record. Raises
+    UsageError when the lengths differ and DataError for a label or mask that does not fit, naming the image.
     """
-    lengths = {"labels": len(labels), "kinds": len(kinds)} | ({} if masks is None else {"masks": len(masks)})
+    given = {"labels": labels, "kinds": kinds, "masks": masks, "groups": groups}
+    lengths = {name: len(each) for name, each in given.items() if each is not None}
     for name, length in lengths.items():
         if verdicts and length != len(verdicts):
             raise UsageError(f"{length} {name} were given for {len(verdicts)} verdicts: give one for each")
     evaluator = Evaluator(noun=noun)
     each_mask = [None] * len(verdicts) if masks is None else masks
-    for verdict, label, kind, mask in zip(verdicts, labels, kinds, each_mask, strict=True):
-        evaluator.add(verdict, label=None if label is None else int(label), kind=kind, mask=mask)
+    each_group = [None] * len(verdicts) if groups is None else groups
+    for verdict, label, kind, mask, group in zip(verdicts, labels, kinds, each_mask, each_group, strict=True):
+        evaluator.add(verdict, label=None if label is None else int(label), kind=kind, mask=mask, group=group)
     return evaluator.evaluation(calibration, seed=seed, refused_masks=refused_masks)
 
 
@@ -131,6 +141,7 @@ class Evaluator:
         self._scores: list[float] = []
         self._labels: list[int] = []
         self._kinds: list[str] = []
+        self._units: list[tuple[str, str | int]] = []
         self._has_maps = False
         self._has_masks = False
         self._unmarked = 0
@@ -140,7 +151,15 @@ class Evaluator:
         self._partly_outside = 0
         self._pixels = PixelEstimator(most_levels)
 
-    def add(self, verdict: Verdict, *, label: int | None, kind: str, mask: np.ndarray | None) -> None:
+    def add(
+        self,
+        verdict: Verdict,
+        *,
+        label: int | None,
+        kind: str,
+        mask: np.ndarray | None,
+        group: str | None = None,
+    ) -> None:
         """One more verdict, with what is known of its image; raises DataError as `evaluate` does."""
         known_label = -1 if label is None else label
         if known_label not in (-1, 0, 1):
@@ -149,6 +168,8 @@ class Evaluator:
             )
         if math.isnan(verdict.score) or (verdict.map is not None and np.isnan(verdict.map).any()):
             raise DataError(f"the score or map of {verdict.name} holds NaN: the detector failed on it, fit it again")
+        unit = ("alone", len(self._names)) if group is None else ("group", group)
+        self._units.append(unit)
         self._names.append(verdict.name)
         self._scores.append(verdict.score)
         self._labels.append(known_label)
@@ -156,7 +177,7 @@ class Evaluator:
         self._has_maps |= verdict.map is not None
         self._has_masks |= mask is not None
         if verdict.map is not None and known_label != -1:
-            self._add_pixels(verdict.map, _truth(verdict, mask if known_label == 1 else None), known_label)
+            self._add_pixels(verdict.map, _truth(verdict, mask if known_label == 1 else None), known_label, unit)
         if verdict.inside is not None and mask is not None and known_label == 1:
             self._note_outside(mask.astype(bool), verdict.inside)
 
@@ -169,11 +190,15 @@ class Evaluator:
         normal, anomalous = labels == 0, labels == 1
         known = normal | anomalous
         confusion = confusion_at(scores[known], labels[known], threshold)
-        roc, precision_recall = image_estimates(scores[known], labels[known], seed=seed)
+        units = numbered(self._units)
+        roc, precision_recall = image_estimates(scores[known], labels[known], units=units[known].tolist(), seed=seed)
         pixels, pixel_note = self._pixel_estimates(seed, refused_masks)
         false_alarms, normal_count = confusion.false_alarms, int(normal.sum())
         rate = false_alarms / normal_count if normal_count else math.nan
-        interval = binomial_interval(false_alarms, normal_count) if normal_count else (math.nan, math.nan)
+        good_units = numbered(units[normal].tolist())
+        interval = share_interval(scores[normal] > threshold, good_units) if normal_count else (math.nan, math.nan)
+        groups = len({*units[known].tolist()})
+        is_grouped = groups < int(known.sum())
         return Evaluation(
             names=tuple(self._names),
             kinds=tuple(self._kinds),
@@ -200,20 +225,29 @@ class Evaluator:
             image_note=" ".join(
                 filter(
                     None,
-                    (_note(self._noun, normal_count, int(anomalous.sum()), int((~known).sum())), self._on_region()),
+                    (
+                        _note(self._noun, normal_count, int(anomalous.sum()), int((~known).sum())),
+                        _on_groups(self._noun, int(known.sum()), groups) if is_grouped else "",
+                        self._on_region(),
+                    ),
                 )
             ),
             pixel_note=pixel_note,
             defective_share=None if pixels[1] is None else self._defective_pixels / self._pixels.counts.pixels,
+            groups=groups if is_grouped else None,
+            normal_groups=int(good_units.max(initial=-1)) + 1 if is_grouped else None,
+            units=units,
         )
 
-    def _add_pixels(self, scores: Float[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w"], label: int) -> None:
+    def _add_pixels(
+        self, scores: Float[np.ndarray, "h w"], truth: Bool[np.ndarray, "h w"], label: int, unit: tuple[str, str | int]
+    ) -> None:
         if label == 1 and not truth.any():
             self._unmarked += 1
             return
         self._marked += label
         self._defective_pixels += int(truth.sum())
-        self._pixels.add(scores, truth)
+        self._pixels.add(scores, truth, unit)
 
     def _note_outside(self, truth: Bool[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"]) -> None:
         """Count images whose marked defects were not looked at, all of them or some of their pixels."""
@@ -293,6 +327,13 @@ def _truth(verdict: Verdict, mask: np.ndarray | None) -> Bool[np.ndarray, "h w"]
             f"the mask of {verdict.name} is {shapes[0]} but the image is {shapes[1]}: give it the image's size"
         )
     return mask.astype(bool)
+
+
+def _on_groups(noun: str, count: int, groups: int) -> str:
+    return (
+        f"The {count} {noun}s are of {counted(groups, 'group')}, such as one part, whose {noun}s are alike: intervals "
+        "go by groups."
+    )
 
 
 def _note(noun: str, normal: int, anomalous: int, unknown: int) -> str:

@@ -107,8 +107,11 @@ def confusion_at(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"
     )
 
 
-def binomial_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Clopper-Pearson interval of the rate behind `count` events in `total` trials; (0, 1) when nothing was tried."""
+def binomial_interval(count: float, total: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Clopper-Pearson interval of the rate behind `count` events in `total` trials; (0, 1) when nothing was tried.
+
+    Trials that are not independent count as fewer, which need not be a whole number.
+    """
     from scipy.special import betaincinv
 
     tail = (1 - confidence) / 2

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
 from hizumi.calibration import Calibration, Costs, check_rule
-from hizumi.calibration.rules import CHOSEN, CROSS_CONFORMAL, GROUPS
+from hizumi.calibration.rules import CHOSEN, CROSS_CONFORMAL, DEFECT_GROUPS, GROUPS
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
@@ -524,8 +524,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         """Score known defects, and let them and the costs, if any, set the threshold."""
         progress = reporting(observe, "scoring known defects")
         items = self.scorer().score(defects, pictures=False, strict=strict, on_progress=progress)
-        scores, unread = scores_of_defects(items, defects)
-        self.calibration_ = self.calibration_.with_(defect_scores=scores, costs=costs)
+        scores, groups, unread = scores_of_defects(items, defects)
+        self.calibration_ = self.calibration_.with_(defect_scores=scores, defect_groups=groups, costs=costs)
         self.seen_ = replace(self.seen_, known_defects=contents(defects))
         self.failures_ = (*self.failures_, *unread)
         self.unopened_ = (*self.unopened_, *defects.unopened)
@@ -561,7 +561,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             groups=None if GROUPS not in now.options else now.units,
             chosen=int(now.options.get(CHOSEN, 0)),
         )
-        return replace(calibration, defect_scores=now.defect_scores), unread
+        kept = {name: value for name, value in now.options.items() if name == DEFECT_GROUPS}
+        calibration = replace(calibration, options={**calibration.options, **kept}, defect_scores=now.defect_scores)
+        return calibration, unread
 
 
 def _opened_defects(data: Any, seen: Seen, preprocessing: Preprocessing) -> Manifest:

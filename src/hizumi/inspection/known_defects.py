@@ -10,6 +10,7 @@ import numpy as np
 from hizumi.data import Failure, Manifest, Record
 from hizumi.data.labels import is_anomalous, is_normal
 from hizumi.errors import DataError
+from hizumi.inspection.holding_out import groups_of
 from hizumi.inspection.scoring import Scored
 from hizumi.inspection.seen import Seen, contents
 from hizumi.inspection.verdicts import opened
@@ -46,17 +47,22 @@ def open_defects(data: Any, seen: Seen, *, motion: bool, **learned: Any) -> Mani
 
 def scores_of_defects(
     items: Iterable[Scored | Failure], manifest: Manifest
-) -> tuple[Float[np.ndarray, "m"], list[Failure]]:
-    """The scores of known defects, and what has none; raises DataError where that is all."""
+) -> tuple[Float[np.ndarray, "m"], int, list[Failure]]:
+    """The scores of known defects, of how many groups these are, and what has none.
+
+    Raises DataError where that is all.
+    """
     items = list(items)
-    scores = [item.score for item in items if isinstance(item, Scored)]
+    scored = [item for item in items if isinstance(item, Scored)]
+    scores = [item.score for item in scored]
     unread = [item for item in items if isinstance(item, Failure)]
     if not scores:
         raise DataError(
             f"{manifest.name}: none of {len(unread)} known defects can be scored; the first is {unread[0].name}: "
             f"{unread[0].reason}"
         )
-    return np.array(scores), unread
+    groups = groups_of(manifest, [manifest.records[item.index].name for item in scored])
+    return np.array(scores), len(scores) if groups is None else groups, unread
 
 
 def _only_defects(manifest: Manifest) -> Manifest:

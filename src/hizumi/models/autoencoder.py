@@ -40,8 +40,8 @@ class Autoencoder(Autoencodes):
     def __init__(
         self,
         code: Annotated[PositiveInt, Searched(2, 64, log=True)] = 4,
-        layout: Annotated[Literal["spatial", "flat"], Searched(choices=("spatial", "flat"))] = "spatial",
-        width: Annotated[PositiveInt, Searched(8, 64, log=True)] = 16,
+        layout: Annotated[Literal["spatial", "flat"], Searched(choices=("spatial", "flat"), of_rows=False)] = "spatial",
+        width: Annotated[PositiveInt, Searched(8, 64, log=True, of_rows=False)] = 16,
         learning_rate: Annotated[PositiveFloat, Searched(3e-4, 1e-2, log=True)] = 4e-3,
         noise: Annotated[NonNegativeFloat, Searched(0, 0.5)] = 0.0,
         sparsity: NonNegativeFloat = 0.0,

@@ -74,7 +74,7 @@ class BiGAN(Adversarial, HasOpponent, JudgesPairs, Autoencodes):
     def __init__(
         self,
         latent: Annotated[PositiveInt, Searched(8, 256, log=True)] = 50,
-        width: Annotated[PositiveInt, Searched(16, 128, log=True)] = 64,
+        width: Annotated[PositiveInt, Searched(16, 128, log=True, of_rows=False)] = 64,
         encoder: Literal["deterministic", "stochastic"] = "deterministic",
         learning_rate: Annotated[PositiveFloat, Searched(5e-5, 2e-3, log=True)] = 2e-4,
         decay_start: Share = 0.5,

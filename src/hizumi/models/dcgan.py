@@ -57,7 +57,7 @@ class DCGAN(Adversarial, HasOpponent):
     def __init__(
         self,
         latent: Annotated[PositiveInt, Searched(16, 256, log=True)] = 100,
-        width: Annotated[PositiveInt, Searched(16, 128, log=True)] = 64,
+        width: Annotated[PositiveInt, Searched(16, 128, log=True, of_rows=False)] = 64,
         game: objectives.GameName = "non-saturating",
         learning_rate: Annotated[PositiveFloat, Searched(5e-5, 2e-3, log=True)] = 2e-4,
         beta1: Momentum = 0.5,

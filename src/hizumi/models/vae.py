@@ -62,7 +62,7 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
     def __init__(
         self,
         latent: Annotated[PositiveInt, Searched(4, 128, log=True)] = 32,
-        width: Annotated[PositiveInt, Searched(8, 64, log=True)] = 32,
+        width: Annotated[PositiveInt, Searched(8, 64, log=True, of_rows=False)] = 32,
         density: Literal["gaussian", "bernoulli"] = "gaussian",
         beta: Annotated[NonNegativeFloat, Searched(0.1, 10, log=True)] = 1.0,
         bound: Literal["elbo", "reconstruction", "importance"] = "elbo",

@@ -8,9 +8,12 @@ from hizumi.detectors.detector import Detector
 from hizumi.errors import UsageError
 
 
-def spaces_of(detector: Detector) -> dict[str, Searched]:
-    """The spaces of all arguments that are searched and not None, by full path, such as "model.latent"."""
-    return {path: space for path, _, space in _searched(detector, "")}
+def spaces_of(detector: Detector, *, vectors: bool = False) -> dict[str, Searched]:
+    """The spaces of all arguments that are searched and not None, by full path, such as "model.latent".
+
+    Of `vectors`, which are rows of numbers, those that make a difference there.
+    """
+    return {path: space for path, _, space in _searched(detector, "") if space.of_rows or not vectors}
 
 
 def values_of(detector: Detector, paths: Sequence[str]) -> dict[str, Any]:
@@ -19,20 +22,26 @@ def values_of(detector: Detector, paths: Sequence[str]) -> dict[str, Any]:
     return {path: values[path] for path in paths}
 
 
-def chosen_spaces(detector: Detector, called: str, names: Sequence[str] = ()) -> Mapping[str, Searched]:
+def chosen_spaces(
+    detector: Detector, called: str, names: Sequence[str] = (), *, vectors: bool = False
+) -> Mapping[str, Searched]:
     """Those of the named arguments, in short or in full; all where none is named.
 
     Raises UsageError where there is nothing to search, a name is unknown or not searched, or where the detector begins
     outside of its space.
     """
-    spaces = spaces_of(detector)
+    spaces = spaces_of(detector, vectors=vectors)
     paths = [located(detector, name, called) for name in names] or list(spaces)
     for name, path in zip(names, paths, strict=False):
         if path not in spaces:
             words = f"it can be searched in {', '.join(spaces)}" if spaces else "nothing of it can"
-            raise UsageError(f"{called}: {name} is not searched, or is None, which is off; {words}")
+            why = (
+                "does nothing for rows" if path in spaces_of(detector) else "is not searched, or is None, which is off"
+            )
+            raise UsageError(f"{called}: {name} {why}; {words}")
     if not paths:
-        raise UsageError(f"{called} declares nothing to search; choose another detector, or set it by hand (--set)")
+        what = "nothing to search in rows" if vectors else "nothing to search"
+        raise UsageError(f"{called} declares {what}; choose another detector, or set it by hand (--set)")
     for path, value in values_of(detector, paths).items():
         if not spaces[path].has(value):
             raise UsageError(

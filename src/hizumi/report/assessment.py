@@ -128,7 +128,8 @@ def _measured(
         mask = None if item.map is None and item.inside is None else masks.read(index)
         if record.row is not None and item.map is not None and item.newest is not None and mask is not None:
             measured.steps.setdefault(record.row, []).append((item.map[0], mask[0], item.newest))
-        measured.evaluator.add(verdict, label=record.label, kind=record.kind, mask=mask)
+        group = record.group if manifest.series is None else None  # of recordings, blocks count, as in promises
+        measured.evaluator.add(verdict, label=record.label, kind=record.kind, mask=mask, group=group)
         if item.embedding is not None:
             measured.features[len(measured.verdicts)] = item.embedding
         if cases is not None and index in cases.candidates:

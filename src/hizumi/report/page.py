@@ -23,7 +23,7 @@ from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent, Tile
 from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles_of
 from hizumi.report.rates import at_rates
 from hizumi.report.style import colours, png, svg
-from hizumi.report.tables import RANKINGS, measures_of, ranked_by, record_in, summarise, wasted_rankings
+from hizumi.report.tables import RANKINGS, measures_of, not_told_apart, ranked_by, record_in, summarise, wasted_rankings
 from hizumi.report.trace_words import describe_trace, describe_windows
 from hizumi.report.traces import Trace
 from hizumi.runs.known_defects import FoundAmongKnown
@@ -77,6 +77,7 @@ def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequen
         "summary": summary,
         "ranking": RANKINGS[ranked_by(rows)],
         "wasted": wasted_rankings(summary, record_in(rows)),
+        "not_told_apart": not_told_apart(contents, rows),
         "measures": measures_of(noun_of(record_in(rows))),
         "runs": len(rows),
         "chart": shown(chart, "How each run of each detector ranks what is anomalous"),

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from hizumi.evaluation import Estimate, Evaluation
+from hizumi.evaluation.paired import auroc_difference
 from hizumi.evaluation.pixels import part_of
+from hizumi.report.content import ReportContent
 from hizumi.runs.nouns import folds_offered, noun_of
 
 MEASURES = {
@@ -92,6 +95,40 @@ def wasted_rankings(summary: Sequence[Mapping[str, Any]], record: Mapping[str, A
                 f"{found:.0%} of them: {', '.join(remedies[:-1])}, or {remedies[-1]}"
             )
     return sentences
+
+
+def not_told_apart(contents: Sequence[ReportContent], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence on each detector that may be as good as the best, by the images that both judged; where each ran once.
+
+    Each had an interval of its own, and those of two may overlap although the same images tell them apart.
+    """
+    evaluations = {each.detector: each.evaluation for each in contents if each.evaluation is not None}
+    ranking = [line["detector"] for line in summarise(rows)]
+    if ranked_by(rows) != "image_auroc" or len(rows) != len(evaluations) or not evaluations.keys() >= {*ranking}:
+        return []
+    best, *others = ranking
+    sentences = []
+    for other in others:
+        difference = _difference(evaluations[best], evaluations[other])
+        if difference.low <= 0:
+            noun = noun_of(record_in(rows))
+            sentences.append(
+                f"These {noun}s do not tell whether {best} is better than {other}: their AUROC differs by "
+                f"{difference.value:.3f} (95%: {difference.low:.3f} to {difference.high:.3f})"
+            )
+    return sentences
+
+
+def _difference(best: Evaluation, other: Evaluation) -> Estimate:
+    """Of AUROC, by the labelled images that both could read."""
+    places = {name: place for place, name in enumerate(other.names)}
+    shared = [place for place, name in enumerate(best.names) if name in places and best.labels[place] >= 0]
+    return auroc_difference(
+        best.scores[shared],
+        other.scores[[places[best.names[place]] for place in shared]],
+        best.labels[shared],
+        units=None if best.units is None else best.units[shared].tolist(),
+    )
 
 
 def record_in(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

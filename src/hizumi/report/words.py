@@ -239,6 +239,13 @@ def _ranking(result: Evaluation, noun: str) -> list[Consequence]:
             f"from those it learned from{PERHAPS_IN.get(noun, '')}: compare the two, and learn from good {noun}s like "
             "these."
         )
+    elif auroc.high >= WELL_RANKED:
+        few = f"{noun}s" if result.groups is None else "groups"
+        sentence = (
+            f"So few {few} do not show whether the scores tell anomalous from good better than chance does: test more, "
+            "good and anomalous."
+        )
+        return [Consequence(sentence)]
     else:
         sentence = (
             "The scores tell anomalous from good no better than chance does: train longer, or try another detector."
@@ -397,14 +404,18 @@ def _highest_rate(expected: float, calibration: Calibration) -> float:
 def _middle_rank(content: ReportContent) -> float | None:
     """The share of held-out scores below the middle good one here, where good ones score higher; None where not.
 
-    That is where Mann and Whitney's statistic is beyond chance. Of blocks nothing is said: they are not independent.
+    That is where Mann and Whitney's statistic is beyond chance, if images of one group were all alike. Of blocks
+    nothing is said: they are not independent.
     """
-    held_out = content.calibration.scores
+    held_out, result = content.calibration.scores, content.evaluation
     good = np.array([verdict.score for verdict in content.verdicts])[content.labels == NORMAL]
     if content.noun == "block" or not len(good):
         return None
     below = sum(np.searchsorted(held_out, good, side) for side in ("left", "right")) / (2 * len(held_out))
-    deviation = math.sqrt((len(held_out) + len(good) + 1) / (12 * len(held_out) * len(good)))
+    units, tested = content.calibration.units, len(good)
+    if result is not None and result.normal_groups is not None:
+        tested = result.normal_groups
+    deviation = math.sqrt((units + tested + 1) / (12 * units * tested))
     return float(np.median(below)) if below.mean() > CHANCE + BEYOND_CHANCE * deviation else None
 
 

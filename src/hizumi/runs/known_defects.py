@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from hizumi.words import counted
+
 if TYPE_CHECKING:
     from hizumi.calibration import Calibration
 
@@ -11,8 +13,8 @@ if TYPE_CHECKING:
 class FoundAmongKnown:
     """How many of `count` known defects lie above the threshold from good images alone, and above the one in use.
 
-    (`low`, `high`) is the 95% interval of the share that the former finds, which no defect has touched. Those in use
-    may be one and the same.
+    (`low`, `high`) is the 95% interval of the share that the former finds, which no defect has touched; where several
+    are of one of `groups`, as if those were all alike. Those in use may be one and the same.
     """
 
     count: int
@@ -22,6 +24,7 @@ class FoundAmongKnown:
     found_in_use: int
     rule: str
     rule_in_use: str
+    groups: int | None = None
 
     @classmethod
     def of(cls, calibration: "Calibration") -> Self | None:
@@ -33,16 +36,19 @@ class FoundAmongKnown:
             return None
         honest = calibration.from_good_images
         found, in_use = (int((scores > limit.value).sum()) for limit in (honest, calibration.threshold))
-        interval = binomial_interval(found, len(scores))
-        return cls(len(scores), found, *interval, in_use, honest.rule, calibration.rule)
+        units = calibration.defect_units
+        interval = binomial_interval(found * units / len(scores), units)
+        groups = units if units < len(scores) else None
+        return cls(len(scores), found, *interval, in_use, honest.rule, calibration.rule, groups)
 
     def words(self, noun: str) -> str:
         """Sentences for people."""
         from hizumi.calibration.threshold import percent
 
+        by_groups = "" if self.groups is None else f", by {counted(self.groups, 'group')}"
         finds = (
             f"Known defects: the threshold from good {noun}s alone ({self.rule}) finds {self.found} of {self.count}, "
-            f"{percent(self.found / self.count)} (95% interval {percent(self.low)} to {percent(self.high)})"
+            f"{percent(self.found / self.count)} (95% interval {percent(self.low)} to {percent(self.high)}{by_groups})"
         )
         if self.rule_in_use == self.rule:
             return f"{finds}. Nothing was trained on them, and they set nothing."
