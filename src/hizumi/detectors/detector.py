@@ -30,7 +30,7 @@ from hizumi.training.journal import Journal
 from hizumi.training.options import Precision, TrainingOptions
 from hizumi.training.preset import Preset
 from hizumi.training.randomness import own_random_numbers
-from hizumi.training.surroundings import usual_torch
+from hizumi.training.torch_settings import usual_torch
 from hizumi.training.trainable import Trainable
 
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
 from hizumi.training.loop import fit, make_fabric
 from hizumi.training.preset import Preset, preset_of
-from hizumi.training.surroundings import usual_torch
+from hizumi.training.torch_settings import usual_torch
 
 NOT_FINITE = "NaN or infinite values; look for values far from those of the training data, or train again"
 AnyAbility = TypeVar("AnyAbility", bound=Trainable)

@@ -19,7 +19,7 @@ from hizumi.memory import refuse_beyond_free
 from hizumi.shapes import is_series
 from hizumi.storage.statements import LARGEST_SEED
 from hizumi.training import Trainable
-from hizumi.training.surroundings import usual_torch
+from hizumi.training.torch_settings import usual_torch
 
 BYTES = 4  # of a number in single precision
 Method = Callable[..., Any]

@@ -20,7 +20,7 @@ from hizumi.storage.files import write_atomically
 from hizumi.storage.weights import refuse_unfit
 from hizumi.training.identity import refuse_other
 from hizumi.training.randomness import undrawn
-from hizumi.training.surroundings import usual_torch
+from hizumi.training.torch_settings import usual_torch
 from hizumi.training.trainable import Trainable
 
 MODULES_PER_TENSOR, FEWEST_MODULES = 20, 2000  # far more than any part has

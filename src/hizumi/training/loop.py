@@ -26,7 +26,7 @@ from hizumi.training.journal import Journal, check_journal
 from hizumi.training.losses import Losses, mean_of
 from hizumi.training.options import Budget, TrainingOptions
 from hizumi.training.randomness import own_random_numbers
-from hizumi.training.surroundings import usual_torch
+from hizumi.training.torch_settings import usual_torch
 from hizumi.training.trainable import Trainable
 from hizumi.words import counted
 

@@ -16,7 +16,7 @@ from hizumi.models import DCGAN, VAE, Autoencoder, ConditionalGAN
 from hizumi.registry import construct, specify
 from hizumi.training import Budget, TrainingOptions
 from hizumi.training.checkpoint import revive
-from hizumi.training.surroundings import usual_torch
+from hizumi.training.torch_settings import usual_torch
 
 RANDOM = torch.Generator().manual_seed(0)
 IMAGES = torch.rand(24, 1, 16, 16, generator=RANDOM) * 2 - 1
