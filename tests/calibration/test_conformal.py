@@ -131,6 +131,14 @@ def test_rounding_neither_flags_the_image_that_set_the_threshold_nor_moves_its_p
         assert above >= 1 - limit.promised_rate - 1 / 151  # and it stays where it was among them
 
 
+def test_a_threshold_near_zero_allows_for_the_rounding_of_what_was_subtracted():
+    scores = np.sort(np.random.default_rng(6).normal(size=150))
+    scores -= scores[-3]
+    limit = conformal_limit(scores, 0.02)
+    assert 0 < limit.value < scores[-2]
+    assert limit.value >= 2e-6 * (scores[-3] - np.median(scores))
+
+
 def test_too_few_images_are_said_in_words():
     limit = conformal_limit(np.arange(40.0), 0.01)
     assert limit.value == pytest.approx(39.0, rel=1e-5)
