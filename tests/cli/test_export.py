@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 
@@ -54,3 +55,18 @@ def test_what_cannot_be_exported_is_one_line(hizumi, bundle, tmp_path):
     assert outcome.code == 2
     assert "--layout says how --data is to be understood" in outcome.err
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
+
+
+def test_fewer_bits_that_leave_nothing_of_a_map_are_said(hizumi, tmp_path):
+    values = np.random.default_rng(0).integers(90, 130, (40, 16, 16)).astype(np.uint8)
+    np.save(tmp_path / "good.npy", values)
+    fitted = hizumi("fit", tmp_path / "good.npy", "-d", "pca", "-o", tmp_path / "a.hizumi")
+    assert fitted.code == 0, fitted.err
+    for precision, is_said in (("fp32", False), ("int8", True)):
+        place = tmp_path / f"{precision}.onnx.hizumi"
+        done = hizumi(
+            "export", tmp_path / "a.hizumi", "--data", tmp_path / "good.npy", "--precision", precision, "-o", place
+        )
+        assert done.code == 0, done.err
+        said = " ".join(done.out.split())
+        assert ("of the largest value: regions are missed or made up" in said) is is_said

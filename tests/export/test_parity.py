@@ -54,6 +54,13 @@ def test_a_term_is_shown_and_refused_only_where_it_is_grossly_off() -> None:
     assert not parity(term=np.nan, thresholds=(95.5, 95.5)).holds
 
 
+def test_a_score_or_map_of_which_little_is_left_in_fewer_bits_is_told() -> None:
+    assert parity(graph=9.9, thresholds=(95.5, 95.5)).lost == []
+    found = parity(graph=10.1, thresholds=(95.5, 95.5))
+    assert found.lost == ["score"]
+    assert replace(found, differences={"score": 0.0, "map": 0.81, "term:part": 0.9}).lost == ["map"]
+
+
 def test_a_verdict_may_change_only_within_the_error_of_the_threshold() -> None:
     score = float(TRUTH[OFF])
     near = parity(single=-0.01, graph=0.01, thresholds=(score, score))

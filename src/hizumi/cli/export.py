@@ -72,4 +72,8 @@ def export(
     show_remarks(console, done.notes, unread(done.failures), unread(done.unopened))
     if done.parity.changed > done.parity.borderline:
         console.print(coloured("Verdicts change: look at what it costs before you use it.", WARNING))
+    for name in done.parity.lost:
+        off = f"Its {name} is off by {done.parity.differences[name]:.0%} of the largest value"
+        costs = "regions are missed or made up" if name == "map" else "verdicts on defects may change"
+        console.print(coloured(f"{off}: {costs}. With --precision fp32 it is kept.", WARNING))
     console.print(coloured(f"Wrote {written}.", GOOD))

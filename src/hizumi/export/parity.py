@@ -14,6 +14,7 @@ from hizumi.inspection.scoring import MAP, SCORE
 
 ROUNDING_FLOOR = 8 * 2.0**-23  # of the largest value: what adding up in another order costs even a short sum
 FACTOR = 4.0  # times torch's own error, which is itself one draw of many
+LOST = 0.1  # of the largest value: of what a map that is off by more shows, little is left
 GROSS = 0.01  # of the largest value: a term that is off by more shows something else
 
 
@@ -99,6 +100,11 @@ class Parity:
         """
         least = FACTOR * max(self.rounding[name], ROUNDING_FLOOR)
         return least if name in (SCORE, MAP) else max(least, GROSS)
+
+    @property
+    def lost(self) -> list[str]:
+        """Which of score and map is so far off, in fewer bits, that what it says is not to be relied on."""
+        return [name for name in (SCORE, MAP) if self.differences.get(name, 0.0) > LOST]
 
     def to_dict(self) -> dict[str, Any]:
         """All of it for JSON."""
