@@ -13,7 +13,8 @@ test: $(VENV)/dev.stamp
 	$(PYTEST) $(CHECKED)
 
 test-slow: $(VENV)/dev.stamp
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not device"
+	$(PYTEST) -m device
 
 test-hard: $(VENV)/dev.stamp
 	$(PYTEST) -m hard; status=$$?; $(VENV)/bin/python -m tools.generate; exit $$status

@@ -46,7 +46,7 @@ def contract(plan: Plan) -> Mapping[str, Any]:
     """The contract's tests of every class on the device, and by how much scores differ from a CPU's, by detector."""
     with tempfile.TemporaryDirectory() as place:
         report = Path(place, "report.xml")
-        command = ["-m", "pytest", "-q", "-n", "0", "-m", "slow or not slow", f"--junitxml={report}"]
+        command = ["-m", "pytest", "-q", "-n", "0", "-m", "device", f"--junitxml={report}"]
         command += ["-o", "junit_family=xunit1"]  # which has properties
         command.append("tests/contract/test_devices.py")
         if plan.rehearsed:

@@ -11,12 +11,13 @@ from hizumi.cli import app
 # A command that is spelled out, advice to fit in another way, or an option. A sentence is of the command that ran.
 NAMED = re.compile(r"hizumi ((?:[a-z]+ ?){1,2})|\b(fit\b[^:;,]*?\bwith(?= --))|(?<![\w-])(--[a-z][a-z-]+)")
 OF_OTHER_PROGRAMS = {"--logdir", "--head"}
+COMMAND = get_command(app.app)
 
 
 def misnamed(arguments: Sequence[object], printed: str) -> list[str]:
     """Sentences with an option that the command of these arguments, or the one that they name, does not have."""
     given = [str(argument) for argument in arguments]
-    known = {*OF_OTHER_PROGRAMS, "--help", *(argument.partition("=")[0] for argument in given)}
+    known = {*OF_OTHER_PROGRAMS, "--help", "--version", *(argument.partition("=")[0] for argument in given)}
     found = []
     for sentence in re.split(r"(?<=[.:;]) ", " ".join(printed.split())):
         options = _options(given)
@@ -30,7 +31,7 @@ def misnamed(arguments: Sequence[object], printed: str) -> list[str]:
 
 
 def _options(words: Sequence[str]) -> set[str]:
-    command: Any = get_command(app.app)
+    command: Any = COMMAND
     for word in words:
         command = getattr(command, "commands", {}).get(word)
         if command is None:

@@ -19,17 +19,13 @@ from hizumi.training import Trainable, TrainingOptions, loop
 from hizumi.training.checkpoint import load_fitted
 
 from .conftest import batch_for, items, options, shapes_of, small
-from .test_detectors import assert_close, slowly
+from .test_detectors import assert_close
 
+pytestmark = pytest.mark.device  # torch takes in a new device only before it has trained anything
 MODELS, DETECTORS = find_models(), find_detectors()
 NAMED = os.environ.get("HIZUMI_DEVICE")
 TOLERANCE = 1e-4  # by which scores differ on another device, relative to the scores
 OF_A_SEARCH = 0.01  # whose steps repeat errors of rounding
-
-LONG = (  # in many operations, each of which takes longer on the stand-in
-    *("diagonal_bilstm", "gated_pixel_cnn", "pixel_cnn", "row_lstm"),
-    *("anogan", "conv_ae_one_class_svm", "deep_one_class"),
-)
 
 Fabrics = Callable[[], Fabric]
 
@@ -89,7 +85,7 @@ def test_the_stand_in_refuses_what_a_gpu_refuses(fabric_there: Fabrics) -> None:
         data.numpy()
 
 
-@pytest.mark.parametrize("name", slowly(MODELS, *LONG))
+@pytest.mark.parametrize("name", MODELS)
 def test_a_model_trains_and_answers_there(name: str, fabric_there: Fabrics) -> None:
     shape = shapes_of(MODELS[name])[0]
     model, fabric = small(name), fabric_there()
@@ -107,7 +103,7 @@ def test_a_model_trains_and_answers_there(name: str, fabric_there: Fabrics) -> N
         assert_close(answer.cpu(), expected[ability], 10 * TOLERANCE)
 
 
-@pytest.mark.parametrize("name", slowly(DETECTORS, *LONG))
+@pytest.mark.parametrize("name", DETECTORS)
 def test_a_detector_is_fitted_and_scores_there_as_here(
     name: str, fabric_there: Fabrics, record_property: Callable[[str, Any], None]
 ) -> None:
@@ -138,7 +134,7 @@ def test_a_detector_is_fitted_and_scores_there_as_here(
 
 
 @pytest.mark.skipif(NAMED is not None, reason="is tested on the stand-in alone")
-@pytest.mark.parametrize("name", slowly(DETECTORS, *LONG))
+@pytest.mark.parametrize("name", DETECTORS)
 def test_where_there_is_no_double_precision_a_detector_trains_and_scores_on_the_cpu(name: str) -> None:
     from .elsewhere import elsewhere, make_fabric
 
@@ -150,7 +146,7 @@ def test_where_there_is_no_double_precision_a_detector_trains_and_scores_on_the_
 
 
 @pytest.mark.skipif(NAMED is not None, reason="is tested on the stand-in alone")
-@pytest.mark.parametrize("name", slowly(MODELS, *LONG))
+@pytest.mark.parametrize("name", MODELS)
 def test_a_model_trains_and_samples_without_double_precision(name: str) -> None:
     from .elsewhere import elsewhere, make_fabric
 

@@ -30,7 +30,7 @@ def test_candidates_are_what_a_report_of_all_so_far_shows(seed: int, is_labelled
         judged = Judged(place, verdict.score, verdict.anomalous, labels[place], kinds[place])
         is_admitted = candidates.admit(judged)
         known = slice(place + 1)
-        each = {name: getattr(measured, name)[known] for name in ("names", "kinds", "labels", "scores")}
+        each = {name: getattr(measured, name)[known] for name in ("names", "kinds", "labels", "scores", "units")}
         so_far = replace(measured, **each) if is_labelled else None
         groups = case_groups(ReportContent("", "", "", verdicts[known], calibration, so_far))
         shown = {other for group in groups for other in group.places}

@@ -36,7 +36,6 @@ def identity_of(
         "processes": processes,
         "items": len(source),
         "shape": list(source.shape),
-        "data": {"checksum": _digest(source)},
         "settings": {name: _settings(model) for name, model in zip(names_of(phases), phases, strict=True)},
     }
 
@@ -61,15 +60,15 @@ def _changed(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]
     return [f"{name} ({found.get(name)}, now {now})" for name, now in expected.items() if found.get(name) != now]
 
 
-def _digest(source: Batches) -> int:
-    """Of some items, with labels or counterparts where they have such."""
-    places = torch.linspace(0, len(source) - 1, min(len(source), COMPARED)).long()
-    batch = source.batch(places, torch.Generator().manual_seed(0))
-    digest = 0
-    for part in batch if isinstance(batch, tuple) else (batch,):
-        assert isinstance(part, Tensor)
-        digest = crc32(part.detach().cpu().contiguous().numpy().tobytes(), digest)
-    return digest
+def checksum_of(source: Batches) -> int:
+    """Of some items, read one at a time, with labels or counterparts where they have such."""
+    generator, checksum = torch.Generator().manual_seed(0), 0
+    for place in torch.linspace(0, len(source) - 1, min(len(source), COMPARED)).long().split(1):
+        batch = source.batch(place, generator)
+        for part in batch if isinstance(batch, tuple) else (batch,):
+            assert isinstance(part, Tensor)
+            checksum = crc32(part.detach().cpu().contiguous().numpy().tobytes(), checksum)
+    return checksum
 
 
 def _settings(value: Any) -> Any:

@@ -21,7 +21,7 @@ from hizumi.networks import lay_out
 from hizumi.networks.kernels import kernels_that_fail_well
 from hizumi.storage.locks import held
 from hizumi.training.checkpoint import load_checkpoint, save_checkpoint
-from hizumi.training.identity import identity_of, names_of
+from hizumi.training.identity import checksum_of, identity_of, names_of
 from hizumi.training.journal import Journal, check_journal
 from hizumi.training.losses import Losses, mean_of
 from hizumi.training.options import Budget, TrainingOptions
@@ -98,6 +98,8 @@ def fit(
     budgets = options.budgets([model.default_budget for model in phases])
     with nullcontext() if kept is None else held(kept), own_random_numbers(), usual_torch(gradients=True):
         run = identity_of(phases, source, options, max(options.processes, fabric.world_size))
+        if folder is not None and phases:
+            run["data"] = {"checksum": checksum_of(source)}
         options = _shared_out(options, fabric.world_size)
         if folder is not None:
             check_journal(folder / JOURNAL, run)  # in all processes, so that none waits for one that was refused
@@ -107,7 +109,7 @@ def fit(
             model.prepare(source.shape).to(fabric.device)
             checkpoint = None if folder is None else folder / f"phase-{number}.safetensors"
             name = names_of(phases)[number]
-            own = {"data": run["data"], "settings": {name: run["settings"][name]}}
+            own = {"data": run.get("data"), "settings": {name: run["settings"][name]}}
             phase = _Phase(model, source, options, budget, name, own, checkpoint, fabric, journal, observe)
             with trusted(), kernels_that_fail_well():
                 phase.run(validation)
