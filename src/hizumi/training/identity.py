@@ -63,7 +63,7 @@ def _changed(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]
 def checksum_of(source: Batches) -> int:
     """Of some items, read one at a time, with labels or counterparts where they have such."""
     generator, checksum = torch.Generator().manual_seed(0), 0
-    for place in torch.linspace(0, len(source) - 1, min(len(source), COMPARED)).long().split(1):
+    for place in torch.linspace(0, len(source) - 1, min(len(source), COMPARED)).long()[:, None]:
         batch = source.batch(place, generator)
         for part in batch if isinstance(batch, tuple) else (batch,):
             assert isinstance(part, Tensor)
