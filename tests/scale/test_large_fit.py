@@ -47,6 +47,7 @@ def members_of(bundle: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+@pytest.mark.slow
 def test_the_command_makes_the_bundle_that_the_plain_launch_makes(
     head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
