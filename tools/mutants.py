@@ -207,7 +207,7 @@ def _run(tests: Sequence[str], mutant: Mutant | None, answers: Connection) -> No
         "addopts=",
         "--import-mode=importlib",
         "-m",
-        "not slow and not hard and not scale",
+        "not slow and not hard and not device",
     ]
     for selection in tests:
         words = [*options, *(["-x"] if mutant else []), *shlex.split(selection)]

@@ -95,7 +95,7 @@ def speed(plan: Plan) -> Mapping[str, Any]:
 
 
 def ledger(plan: Plan) -> Mapping[str, Any]:
-    """One row of the ledger at the paper's budget, with what the CPU reaches in the same protocol beside it."""
+    """One case of the ledger at the paper's budget, trained on the device."""
     data = os.environ.get("HIZUMI_DATA")
     if plan.rehearsed or data is None:
         why = "not in a rehearsal" if plan.rehearsed else "HIZUMI_DATA names no folder with mnist.npz"

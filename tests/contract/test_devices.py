@@ -1,6 +1,5 @@
 """Every class on another device: one that HIZUMI_DEVICE names, such as cuda, or a stand-in on this processor."""
 
-import copy
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -89,11 +88,8 @@ def test_the_stand_in_refuses_what_a_gpu_refuses(fabric_there: Fabrics) -> None:
 def test_a_model_trains_and_answers_there(name: str, fabric_there: Fabrics) -> None:
     shape = shapes_of(MODELS[name])[0]
     model, fabric = small(name), fabric_there()
-    torch.manual_seed(0)
-    before = {key: value.clone() for key, value in copy.deepcopy(model).prepare(shape).named_parameters()}
     loop.fit([model], batch_for(MODELS[name], shape), options(), fabric=fabric)
     assert {parameter.device.type for parameter in model.parameters()} == {fabric.device.type}
-    assert before.keys() == dict(model.named_parameters()).keys()
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
     here = small(name).prepare(shape)
     here.load_state_dict({key: value.cpu() for key, value in model.state_dict().items()})
