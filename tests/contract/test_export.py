@@ -92,7 +92,10 @@ def test_openvino_tells_the_gaussians_of_a_mixture_apart() -> None:
     assert_equal(*both(detector, (6,), "openvino"))
 
 
-@pytest.mark.parametrize("fusion", get_args(Fusion))
+@pytest.mark.parametrize(
+    "fusion",
+    [pytest.param(fusion, marks=[] if fusion == "fisher" else pytest.mark.slow) for fusion in get_args(Fusion)],
+)
 def test_p_values_however_fused(fusion: Fusion) -> None:
     normal = items((6,), 200)
     detector = Ensemble((Mahalanobis(), PCA()), fusion).fit(normal, options())

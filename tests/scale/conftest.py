@@ -21,6 +21,7 @@ from tests.scale.archives import make_bundle, make_pictures
 ROOT = Path(__file__).parents[2]
 SCALE = Path(__file__).parent
 CORES = 2
+SECONDS_TO_END = 5.0
 SECONDS_TO_START = 120
 TRIALS = 3  # on a machine that has other things to do
 # Before anything imports Ray, which reads them once. A local cluster of the product then takes this token, too.
@@ -90,10 +91,10 @@ def _listens(port: int, process: "subprocess.Popen[bytes]") -> bool:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Ended in its own way, which ends what it has started; then whatever is left of its session."""
+    """Ended in its own way, which ends what it has started, if that takes no longer; then what is left of its session."""
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(30)
+        process.wait(SECONDS_TO_END)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

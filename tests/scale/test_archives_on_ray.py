@@ -29,6 +29,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_two_workers_of_which_one_is_killed(head: str, many: Path, bundle: Path, tmp_path: Path) -> None:
     archive = open_archive(tmp_path / "out", bundle, [str(many)])
     seen: list[Mapping[str, Any]] = []

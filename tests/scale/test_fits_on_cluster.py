@@ -57,6 +57,7 @@ def test_jobs_come_back_whatever_becomes_of_the_others(head: str) -> None:
     assert said[-1].endswith("  (5 done, 0 on their way)")
 
 
+@pytest.mark.slow
 def test_a_comparison_is_equal_bit_for_bit(head: str, parts: Path, tmp_path: Path) -> None:
     compare = ["compare", parts, "-d", "pca,reconstruction", "--steps", 4, "--image-size", 16, "--cores", 1]
     for name, where in (("here", []), ("there", ["--on", head])):

@@ -76,7 +76,10 @@ def stand_in(tab: Any, place: str, answer: Callable[[Any], Any]) -> list[Any]:
 
 
 class Gate:
-    """Holds requests for a place back until it is opened; those that come later pass."""
+    """Holds requests for a place back until it is opened; those that come later pass.
+
+    The first one of a tab has to be there before its page: one that is open already meets it only after a while.
+    """
 
     def __init__(self, tab: Any, place: str) -> None:
         self.held: list[Any] = []
@@ -351,9 +354,10 @@ def test_no_key_of_a_quick_reviewer_is_lost_or_meets_another_picture(line: Any, 
     for seed in (1000, 1001, 1002):
         line.send(defect=True, seed=seed)
     first, second, third = (item["inspection"]["id"] for item in line.client.get("/reviews/queue").json()["items"])
-    tab = browse().open(f"{line.address}/#/review")
+    watched = browse()
+    stored = Gate(watched.tab, "/reviews$")
+    tab = watched.open(f"{line.address}/#/review")
     shows(tab, first)
-    stored = Gate(tab, "/reviews$")
     for key in "ddz":  # the second before the first is stored; the last takes back what is on its way
         tab.keyboard.press(key)
     tab.get_by_text("Not taken: the decision before is still being stored.").wait_for()
@@ -826,8 +830,9 @@ def test_what_is_asked_of_the_limit_outlives_a_late_answer_and_follows_others(
     line: Any, browse: Callable[..., Any]
 ) -> None:
     line.send()
-    tab = browse().open(line.address)
-    present = Gate(tab, "/calibration[?]recipe")
+    watched = browse()
+    present = Gate(watched.tab, "/calibration[?]recipe")
+    tab = watched.open(line.address)
     tab.get_by_role("link", name="Calibration").click()
     tab.get_by_role("button", name="By false alarms").click()
     tab.get_by_label("False alarms, % at most").fill("60")
