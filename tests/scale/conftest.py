@@ -91,7 +91,7 @@ def _listens(port: int, process: "subprocess.Popen[bytes]") -> bool:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Ended in its own way, which ends what it has started, if that takes no longer; then what is left of its session."""
+    """Ended in its own way, which ends what it has started, if it is quick; then what is left of its session."""
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(SECONDS_TO_END)
