@@ -33,18 +33,12 @@ Fabrics = Callable[[], Fabric]
 def fabric_there() -> Iterator[Fabrics]:
     """What makes Fabrics of the other device, which can be used within the test."""
     if NAMED:
-        yield lambda: _launched(TrainingOptions(accelerator=NAMED))  # type: ignore[arg-type]
+        yield lambda: loop.launched(TrainingOptions(accelerator=NAMED))  # type: ignore[arg-type]
         return
     from .elsewhere import elsewhere, make_fabric
 
     with elsewhere():
         yield make_fabric
-
-
-def _launched(training: TrainingOptions) -> Fabric:
-    fabric = loop.make_fabric(training)
-    fabric.launch()
-    return fabric
 
 
 def answers(model: Trainable, shape: tuple[int, ...]) -> dict[str, Tensor]:
@@ -127,6 +121,16 @@ def test_a_detector_is_fitted_and_scores_there_as_here(
     assert_close(anomaly.image.cpu(), expected.image, tolerance)
     if anomaly.pixel is not None and expected.pixel is not None:
         assert_close(anomaly.pixel.cpu(), expected.pixel, 10 * tolerance)
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "reconstruction"])
+def test_an_accelerator_among_the_options_is_where_statistics_are_taken_and_scores_computed(
+    name: str, fabric_there: Fabrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, shape = fabric_there(), shapes_of(DETECTORS[name])[0]
+    monkeypatch.setattr(loop, "launched", lambda training: there)
+    detector: Detector = small(name).fit(items(shape), options(1))
+    assert detector.score(items(shape, 3, seed=1)).image.device.type == there.device.type
 
 
 @pytest.mark.skipif(NAMED is not None, reason="is tested on the stand-in alone")

@@ -181,7 +181,8 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             validation: Held-out normal data for early stopping, where the budget has `patience`.
             run_folder: Where checkpoints and the journal go; a run that finds some there resumes from them.
             observe: Called with the record of every step.
-            fabric: A launched Fabric; made from the options where not given.
+            fabric: A launched Fabric, made from the options where not given. The detector stays on its device, on the
+                CPU where that has no double precision.
             seen: Where the region of interest lies in every image alike, (h, w), True; None: all of each is looked at,
                 or the region lies elsewhere in each.
         """
@@ -193,6 +194,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         self.check_items(source.shape)
         self.shape = None  # not fitted until everything below has succeeded
         self._look_at(seen)
+        fabric = fabric or loop.launched(options)
         with trusted(), own_random_numbers(), usual_torch(gradients=True), sharded_over(fabric):
             torch.manual_seed(seed_for("statistics", options.seed))
             source = self._standardised(source)
@@ -208,9 +210,8 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
                 observe=observe,
                 fabric=fabric,
             )
-            device = fabric.device if fabric is not None else torch.device("cpu")
-            if not has_double_precision(device):  # which statistics and many scores are computed in
-                device = torch.device("cpu")
+            # Statistics and many scores are computed in double precision.
+            device = fabric.device if has_double_precision(fabric.device) else torch.device("cpu")
             _build(self.to(device), source.shape)
             self.to(device).eval()
             estimated(lambda: self._take_statistics(training, reference, device), called, source, fabric)

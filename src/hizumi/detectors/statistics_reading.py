@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 ITEMS_AT_ONCE = (BATCH_SIZE, 8, 1)
 
 
-def estimated(estimate: Callable[[], None], name: str, source: Batches, fabric: "Fabric | None") -> None:
+def estimated(estimate: Callable[[], None], name: str, source: Batches, fabric: "Fabric") -> None:
     """Call what reads a source in order; where memory runs out, anew with fewer items at a time, down to one.
 
     Then ShortageError is raised, as it is at once where several processes estimate together: the others wait for this
     one's part.
     """
-    sizes = ITEMS_AT_ONCE if fabric is None or fabric.world_size == 1 else ITEMS_AT_ONCE[:1]
+    sizes = ITEMS_AT_ONCE if fabric.world_size == 1 else ITEMS_AT_ONCE[:1]
     for items in sizes:
         try:
             with at_once(items):

@@ -46,7 +46,7 @@ from hizumi.runs.results import plan_result
 from hizumi.training import Trainable, TrainingOptions
 from hizumi.training.health import Finding
 from hizumi.training.journal import Journal
-from hizumi.training.loop import fit, make_fabric
+from hizumi.training.loop import fit, launched, make_fabric
 from hizumi.training.preset import Preset, preset_of
 from hizumi.training.torch_settings import usual_torch
 
@@ -157,8 +157,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         started = time.monotonic()
         self.check()
         options = self._training_options()
-        fabric = make_fabric(options)
-        fabric.launch()
+        fabric = launched(options)
         # Every process trains, the first one reports.
         observe, preview = (observe, preview) if fabric.is_global_zero else (None, None)
         data_options = self._data_options(strict=strict, observe=observe)

@@ -41,7 +41,7 @@ from hizumi.runs.parameters import set_nested
 from hizumi.runs.record import notes_on, run_record
 from hizumi.runs.results import plan_result
 from hizumi.training import TrainingOptions
-from hizumi.training.loop import make_fabric
+from hizumi.training.loop import launched, make_fabric
 from hizumi.training.preset import made, preset_of
 
 NOT_IMAGES = {
@@ -178,8 +178,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             note = f"y was given and is not looked at: give the good {manifest.noun}s alone, or data that have labels"
             manifest = replace(manifest, notes=(*manifest.notes, note))
         detector, options = self._chosen(manifest)
-        fabric = make_fabric(options)
-        fabric.launch()
+        fabric = launched(options)
         # Every process trains, the first one reports.
         observe = observe if fabric.is_global_zero else None
         data = self._prepared(manifest, detector, options, self._data_options(strict=strict, observe=observe))

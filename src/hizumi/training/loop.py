@@ -71,6 +71,13 @@ def make_fabric(options: TrainingOptions) -> "Fabric":
         )
 
 
+def launched(options: TrainingOptions) -> "Fabric":
+    """A Fabric for these options, with which can be computed."""
+    fabric = make_fabric(options)
+    fabric.launch()
+    return fabric
+
+
 def fit(
     phases: Sequence[Trainable],
     images: Any,
@@ -91,7 +98,7 @@ def fit(
     """
     source = as_source(images)
     _check_validation(validation, source, options, phases)
-    fabric = fabric or _launched(options)
+    fabric = fabric or launched(options)
     _refuse_other_items(len(source), fabric)
     folder = None if run_folder is None else Path(run_folder)
     kept = folder if fabric.is_global_zero else None
@@ -355,9 +362,3 @@ def _shared_out(options: TrainingOptions, world_size: int) -> TrainingOptions:
             "train with a number that divides it"
         )
     return replace(options, accumulation=options.accumulation * max(1, options.processes // world_size))
-
-
-def _launched(options: TrainingOptions) -> "Fabric":
-    fabric = make_fabric(options)
-    fabric.launch()
-    return fabric
