@@ -10,7 +10,7 @@ from scipy import stats
 
 from hizumi.station import Entry
 from hizumi.station.audit import audit_report, write_audit_report
-from hizumi.station.evidence import RECALIBRATED
+from hizumi.station.evidence import RECALIBRATED, Consequences, Evidence
 from hizumi.station.log import Alarm, AuditEvent, Delivery, Log, Review
 from hizumi.station.shift import Rate, Shift
 from tests.station.entries import START, entry
@@ -149,4 +149,32 @@ def test_bars_hold_every_verdict_once_in_few_steps() -> None:
 
 
 def test_a_rate_of_nothing_is_unknown() -> None:
-    assert (Rate(0, 0).share, Rate(0, 0).interval) == (0, (0, 1))
+    assert (Rate().share, Rate().interval) == (0, (0, 1))
+
+
+def test_views_of_one_part_that_agree_count_as_one_in_every_interval(lite: Log) -> None:
+    views, parts, flagged, missed = ("top", "side", "back"), 40, 12, 2
+    entries = []
+    for number in range(parts):
+        name = f"N{number % 30}"  # codes return on other parts
+        common = {"part": name, "anomalous": number < flagged, "sampled": True}
+        entries += [entry(3 * number + at, view=view, **common) for at, view in enumerate(views)]
+    lite.add(entries)
+    for number, each in enumerate(entries):
+        is_defect = 6 <= number // 3 < flagged + missed
+        lite.review(Review(each.id, "defect" if is_defect else "good", "ann"))
+    shift = Shift.of(lite, {})
+    sampled = shift.sampled
+    for rate, count, total in (
+        (shift.whole.flagged, flagged, parts),
+        (sampled.false_alarm_rate, 6, parts - 8),
+        (sampled.miss_rate, missed, 8),
+    ):
+        assert (rate.count, rate.total) == (3 * count, 3 * total)
+        expected = stats.binomtest(count, total).proportion_ci(0.95, "exact")
+        np.testing.assert_allclose(rate.interval, expected)
+    evidence = Evidence.gathered(lite, "bracket", "b" * 64)
+    after = Consequences.of(-1.0, list(evidence.reviewed))  # flags all
+    assert (after.good, after.false_alarms, after.missed) == (3 * 32, 3 * 32, 0)
+    np.testing.assert_allclose(after.false_alarm_interval, stats.binomtest(32, 32).proportion_ci(0.95, "exact"))
+    np.testing.assert_allclose(after.missed_interval, stats.binomtest(0, 8).proportion_ci(0.95, "exact"))

@@ -65,6 +65,51 @@ def test_the_promise_is_kept_where_the_audit_sample_joins_and_not_where_people_c
     assert easy.mean() > RATE + 3 * easy.std() / math.sqrt(TIMES), "accepting what is easy to tell lowers the threshold"
 
 
+def test_the_promise_is_kept_where_all_views_of_parts_are_reviewed() -> None:
+    """The mean of the exact rates behind the thresholds, where all views of a part score alike."""
+    random, views, parts, rates = np.random.default_rng(8), 8, 20, []
+    for _ in range(400):
+        scores, numbers = np.repeat(random.random(parts), views), np.repeat(np.arange(parts), views).tolist()
+        reviewed = [
+            Reviewed(random.bytes(32).hex(), score, None, "good", True, START, number)
+            for score, number in zip(scores.tolist(), numbers, strict=True)
+        ]
+        found = foreseen(plain(random.random(9)), Evidence((), np.empty(0), tuple(reviewed), 0), Choice("sample"))
+        assert (found.held_out_after, found.joining.views) == (9 + parts, (views - 1) * parts)
+        assert found.after.promised_rate is not None
+        rates.append(1 - found.after.value)
+    assert np.mean(rates) <= found.after.promised_rate + 3 * np.std(rates) / math.sqrt(len(rates))
+    assert any("of each part one view joins" in each.words for each in found.guarantee)
+
+
+def test_which_view_of_a_part_joins_depends_on_no_score_and_on_none_that_people_chose() -> None:
+    for low, high in ((0.1, 0.9), (0.9, 0.1)):
+        words = [
+            Reviewed(f"{sha:016x}" * 4, score, None, "good", sampled, START, part)
+            for sha, score, sampled, part in [
+                (1, 0.5, False, 1), (3, high, True, 1), (2, low, True, 1), (4, 0.6, True, None)
+            ]
+        ]  # fmt: skip
+        evidence = Evidence((), np.empty(0), tuple(words), 0)
+        found = foreseen(plain(np.linspace(0, 1, 19)), evidence, Choice("reviewed"))
+        assert sorted(numbers[0] for numbers in found.joining.good.values()) == sorted([low, 0.6])
+        assert found.joining.chosen == 0
+
+
+def test_views_of_one_defect_promise_no_rate_of_misses() -> None:
+    scores = np.random.default_rng(1).normal(0, 1, 60)
+    words = [Reviewed(f"{n:016x}" * 4, 4 + n / 10, None, "defect", False, START, n // 2) for n in range(12)]
+    choice = Choice("reviewed", costs=Costs(miss=20, alarm=1, defect_share=0.05))
+    found = foreseen(plain(scores), Evidence((), np.empty(0), tuple(words), 0), choice)
+    assert (found.calibration.defect_units, len(found.calibration.defect_scores)) == (6, 12)
+    assert "no rate of misses is promised" in found.after.words
+    recorded = {"good": {}, "defects": dict(found.joining.defects), "defect_parts": found.joining.defect_parts}
+    applied = replace(plain(scores), header={"options": {"recalibrated": recorded}}, calibration=found.calibration)
+    for join in ("keep", "reviewed"):
+        again = foreseen(applied, Evidence((), np.empty(0), tuple(words), 0), replace(choice, join=join))
+        assert (again.calibration.defect_units, len(again.calibration.defect_scores)) == (6, 12)
+
+
 def test_a_sample_that_is_not_reviewed_as_a_whole_promises_nothing() -> None:
     reviewed = tuple(Reviewed(f"{n:016x}" * 4, n / 40, None, "good", True, START) for n in range(40))
     scores = np.linspace(0, 1, 19)

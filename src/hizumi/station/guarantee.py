@@ -36,6 +36,12 @@ def guarantee(calibration: Calibration, joining: Joining, evidence: Evidence, no
     if joining.mapless:
         words = f"{joining.mapless} accepted pictures were left out, as nothing is known of their maps."
         said.append(Statement("joined_mapless", {"mapless": joining.mapless}, words))
+    if joining.views:
+        words = (
+            f"{joining.views} accepted pictures were left out, as of each part one view joins, which chance has "
+            "chosen: views of one part are alike."
+        )
+        said.append(Statement("joined_views", {"views": joining.views}, words))
     words = (
         "Shares among all reviewed pictures speak of these alone, as people chose them, and those that joined set this "
         "threshold; shares in the audit sample speak of the line."

@@ -74,10 +74,10 @@ class Preview:
     calibration: Calibration = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, with the intervals; without the scores."""
+        """For JSON, without the scores."""
         plain = {name: value for name, value in vars(self).items() if name not in ("calibration", "joining")}
         plain |= {name: plain[name].to_dict() for name in ("before", "after")}
-        plain |= {name: [_with_intervals(each) for each in plain[name]] for name in ("of_reviewed", "of_sample")}
+        plain |= {name: [asdict(each) for each in plain[name]] for name in ("of_reviewed", "of_sample")}
         plain["guarantee"] = [asdict(each) for each in self.guarantee]
         joined = {"good": len(self.joining.good), "chosen": self.joining.chosen, "defects": len(self.joining.defects)}
         return plain | {"joined": joined}
@@ -119,6 +119,7 @@ def foreseen(bundle: CalibratedBundle, evidence: Evidence, choice: Choice) -> Pr
         threshold=choice.threshold,
         costs=choice.costs,
         defect_scores=joining.defect_scores(bundle),
+        defect_groups=joining.defect_units(bundle),
     )
     before, after = bundle.calibration.threshold, calibration.threshold
     flagged_before, flagged_after = evidence.scores > before.value, evidence.scores > after.value
@@ -173,6 +174,7 @@ def apply(
         "chosen": found.joining.chosen,
         "good": dict(found.joining.good),
         "defects": dict(found.joining.defects),
+        "defect_parts": found.joining.defect_parts,
     }
     with tempfile.TemporaryDirectory() as folder:
         written = calibrated.write(Path(folder) / "recalibrated.hizumi", found.calibration, recalibrated)
@@ -220,8 +222,3 @@ def _is_same(before: Calibration, after: Calibration) -> bool:
 def _refuse_unsigned(who: str, why: str) -> None:
     if not who.strip() or not why.strip():
         raise UsageError("a change of the threshold is written down: say who makes it, and why")
-
-
-def _with_intervals(each: Consequences) -> dict[str, Any]:
-    intervals = {"missed_interval": each.missed_interval, "false_alarm_interval": each.false_alarm_interval}
-    return asdict(each) | intervals
