@@ -37,7 +37,7 @@ from hizumi.preprocessing.choosing import split_for_fit
 from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import detector_class
 from hizumi.registry.standard import STANDARD, UNTRAINED_NOTE, has_weights, standard
-from hizumi.runs.parameters import set_nested
+from hizumi.runs.parameters import set_nested, with_nested
 from hizumi.runs.record import notes_on, run_record
 from hizumi.runs.results import plan_result
 from hizumi.training import TrainingOptions
@@ -217,6 +217,11 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             self._know(defects, self.costs, observe, strict=strict)
         self.is_main_process_ = fabric.is_global_zero
         return self
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """As scikit-learn does; deep ones have names such as `training__seed` or `detector__model__latent`, too."""
+        own: dict[str, Any] = super().get_params(deep=False)
+        return with_nested(own, ("training", "detector")) if deep else own
 
     def set_params(self, **parameters: Any) -> Self:
         """As scikit-learn does; names such as `training__seed` or `detector__model__latent` reach into the parts."""
