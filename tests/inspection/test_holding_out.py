@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from hizumi import Inspector, load, save
 from hizumi.calibration import Costs
@@ -158,6 +159,27 @@ def test_several_inputs_of_one_group_promise_nothing(options: dict, groups: int,
         assert f"chosen on good rows of {groups} groups, which are alike, and promises no rate" in of_costs
         more = np.append(calibration.scores, [1.0, 2.0])
         assert calibration.joined(more, None, chosen=0).units == groups + 2
+
+
+@pytest.mark.parametrize("suffixes", [("png", "png"), ("png", "bmp"), ("bmp", "tif")])
+def test_copies_of_an_image_promise_no_more_than_one(suffixes: tuple[str, str], tmp_path: Path) -> None:
+    generator, known = np.random.default_rng(0), tmp_path / "bad"
+    known.mkdir()
+    for number in range(60):
+        picture = Image.fromarray(generator.integers(0, 256, (32, 32), dtype=np.uint8))
+        for copy, suffix in enumerate(suffixes):
+            picture.save(tmp_path / f"{number}_{copy}.{suffix}")
+            if number < 3:
+                ImageOps.invert(picture).save(known / f"{number}_{copy}.{suffix}")
+    good = open_source([str(path) for path in sorted(tmp_path.glob("*_*"))])
+    inspector = Inspector("pca", image_size=32, false_alarm_rate=0.1)
+    calibration = inspector.fit(good, known_defects=known).calibration_
+    assert (len(calibration.scores), len(calibration.defect_scores)) == (24, 6)
+    assert (calibration.units, calibration.defect_units) == (12, 3)
+    # The threshold is the second of 24 scores, where it was to promise 2 in 25: of 12 images at most the second.
+    assert calibration.threshold.promised_rate is None
+    assert "up to about 11.5% of them may be flagged" in calibration.promise()
+    assert 1 / 13 < 0.115 < 2 / 13
 
 
 def test_groups_of_one_input_each_change_nothing() -> None:
