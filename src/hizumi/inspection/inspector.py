@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
 from hizumi.calibration import Calibration, Costs, check_rule
-from hizumi.calibration.rules import CHOSEN, CROSS_CONFORMAL, DEFECT_GROUPS, GROUPS
+from hizumi.calibration.rules import CROSS_CONFORMAL
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
@@ -550,24 +550,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if unread and not labels.any():
             unusable = f"{len(unread)} of {len(scored)} labelled records cannot be used, and no other is anomalous"
             raise DataError(f"{unusable}; the first is {unread[0].name}: {unread[0].reason}")
-        now = self.calibration_
-        calibration = Calibration.fit(
-            now.scores,
-            rule=rule or "best-f1",
-            false_alarm_rate=now.false_alarm_rate if false_alarm_rate is None else false_alarm_rate,
-            pixel_maxima=now.pixel_maxima,
-            pixel_median=None if now.map_range is None else now.map_range[0],
-            degrees_of_freedom=self.detector_.degrees_of_freedom,
-            labelled=(
-                np.array([item.score for item in items]),
-                labels,
-            ),
-            folds=self.options_["folds"],
-            groups=None if GROUPS not in now.options else now.units,
-            chosen=int(now.options.get(CHOSEN, 0)),
-        )
-        kept = {name: value for name, value in now.options.items() if name == DEFECT_GROUPS}
-        calibration = replace(calibration, options={**calibration.options, **kept}, defect_scores=now.defect_scores)
+        scores = np.array([item.score for item in items])
+        calibration = self.calibration_.with_(rule=rule, false_alarm_rate=false_alarm_rate, labelled=(scores, labels))
         return calibration, unread
 
 
