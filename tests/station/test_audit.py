@@ -97,8 +97,12 @@ def test_the_report_counts_what_the_log_holds(lite: Log, tmp_path: Path) -> None
     against = {row[0]: row for row in found.tables["Against the verdicts"][1:]}
     flagged_good = sum(words.get(each.id) == "good" and each.anomalous is True for each in chosen)
     missed = [each for each in chosen if words.get(each.id) == "defect" and each.anomalous is False]
-    defects = sum(words.get(each.id) == "defect" for each in chosen)
-    assert against["Good parts flagged"][1] == f"{flagged_good} of {sum(words.get(e.id) == 'good' for e in chosen)}"
+    judged = [each for each in chosen if each.anomalous is not None]
+    defects = sum(words.get(each.id) == "defect" for each in judged)
+    assert against["Good parts flagged"][1] == f"{flagged_good} of {sum(words.get(e.id) == 'good' for e in judged)}"
+    assert any(
+        words.get(each.id) == label and each.anomalous is None for each in chosen for label in ("good", "defect")
+    )
     assert against["Defects passed"][1] == f"{len(missed)} of {defects}"
     assert against["Defects passed"][3].startswith(f"{sum(each.sampled for each in missed)} of ")
     assert len(found.tables["Defects that had passed"]) == 1 + len(missed) > 1
@@ -113,8 +117,10 @@ def test_the_report_counts_what_the_log_holds(lite: Log, tmp_path: Path) -> None
     of_recipe = Table(audit_report(lite, zone=UTC, since=since, until=until, recipe="bracket"))
     assert len(of_recipe.tables["Drift alarms"]) == 2
     assert "1 message to hook was given up" in page
-    sampled = [each for each in chosen if each.sampled]
-    assert f"{sum(each.id in words for each in sampled)} of {len(sampled)}" in page
+    sampled = [each for each in judged if each.sampled]
+    sure = sum(words.get(each.id) in ("good", "defect") for each in sampled)
+    assert f"{sure} of {len(sampled)}" in page
+    assert any(words.get(each.id) == "unsure" for each in sampled)
 
 
 def test_hostile_names_are_shown_as_text_and_nothing_is_fetched(lite: Log) -> None:

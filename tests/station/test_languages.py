@@ -54,7 +54,7 @@ def guarantees() -> list[Statement]:
     found: list[Statement] = []
     for calibration in (Calibration.fit(SCORES), Calibration.fit(SCORES, folds=5)):
         for joining in joinings:
-            found += guarantee(calibration, joining, Evidence((), np.empty(0), (), 4), "image")
+            found += guarantee(calibration, joining, Evidence((), np.empty(0), (), 4), "image", views=2)
     return found
 
 

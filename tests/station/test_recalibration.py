@@ -16,6 +16,7 @@ from hizumi.station import Entry
 from hizumi.station.audit_sample import EVENT, AuditSample, audit_sample, set_audit_sample
 from hizumi.station.calibrated_bundle import CalibratedBundle
 from hizumi.station.evidence import Evidence, Reviewed, lineage
+from hizumi.station.guarantee import promised
 from hizumi.station.ids import new_id
 from hizumi.station.log import AuditEvent, Log, Review
 from hizumi.station.recalibration import Choice, apply, foreseen, preview, undo
@@ -96,6 +97,23 @@ def test_which_view_of_a_part_joins_depends_on_no_score_and_on_none_that_people_
         assert found.joining.chosen == 0
 
 
+def test_the_promise_on_parts_holds_however_their_views_go_together() -> None:
+    calibration = Calibration.fit(np.random.default_rng(0).random(199), false_alarm_rate=RATE)
+    rate = 1 - calibration.threshold.value  # of a view, whose scores are uniform
+    for views in (2, 5, 20):
+        said = promised(calibration, "image", views)[-1]
+        assert said.figures == {"views": views, "part_rate": min(1.0, views * calibration.threshold.promised_rate)}
+        place = np.random.default_rng(1).random(20_000)
+        apart = (place[:, None] + np.arange(views) / views) % 1  # one view of a part at a time is far out
+        alike = np.tile(place[:, None], views)
+        for scores in (apart, alike):
+            flagged = calibration.is_anomalous(scores.ravel()).reshape(scores.shape)
+            assert flagged.any(1).mean() <= min(1.0, views * rate) + 0.01
+    assert promised(calibration, "image", 1) == calibration.statements("image")
+    nothing = calibration.with_(threshold=0.5)
+    assert promised(nothing, "image", 3) == nothing.statements("image")
+
+
 def test_views_of_one_defect_promise_no_rate_of_misses() -> None:
     scores = np.random.default_rng(1).normal(0, 1, 60)
     words = [Reviewed(f"{n:016x}" * 4, 4 + n / 10, None, "defect", False, START, n // 2) for n in range(12)]
@@ -113,12 +131,12 @@ def test_views_of_one_defect_promise_no_rate_of_misses() -> None:
 def test_a_sample_that_is_not_reviewed_as_a_whole_promises_nothing() -> None:
     reviewed = tuple(Reviewed(f"{n:016x}" * 4, n / 40, None, "good", True, START) for n in range(40))
     scores = np.linspace(0, 1, 19)
-    for waiting, promised in ((0, True), (1, False)):
+    for waiting, is_promised in ((0, True), (1, False)):
         found = foreseen(plain(scores), Evidence((), np.empty(0), reviewed, waiting), Choice("sample"))
-        assert (found.after.promised_rate is not None) == promised
+        assert (found.after.promised_rate is not None) == is_promised
         assert found.held_out_after == 59
-        assert any("wait for a review" in each.words for each in found.guarantee) == (not promised)
-        assert ("no rate is promised" in found.guarantee[0].words) == (not promised)
+        assert any("wait for a review" in each.words for each in found.guarantee) == (not is_promised)
+        assert ("no rate is promised" in found.guarantee[0].words) == (not is_promised)
 
 
 def test_no_change_of_rule_or_rate_brings_a_lost_promise_back() -> None:

@@ -1,13 +1,32 @@
 """What a recalibrated threshold promises and what it does not, in sentences."""
 
 from hizumi.calibration import Calibration, Statement
+from hizumi.calibration.threshold import percent
 from hizumi.station.evidence import Evidence
 from hizumi.station.joining import Joining
 
 
-def guarantee(calibration: Calibration, joining: Joining, evidence: Evidence, noun: str) -> tuple[Statement, ...]:
-    """The promise of the calibration, then what speaks for and against it here."""
-    said = list(calibration.statements(noun))
+def promised(calibration: Calibration, noun: str, views: int) -> tuple[Statement, ...]:
+    """What a calibration promises of single pictures, and what that comes to for parts of so many views.
+
+    A part is flagged where any view is, so that the rates of its views add up at most.
+    """
+    said, rate = calibration.statements(noun), calibration.threshold.promised_rate
+    if views < 2 or rate is None:
+        return said
+    of_parts = min(1.0, views * rate)
+    words = (
+        f"That is of single pictures: of good parts, which are flagged where any of their {views} views is, up to "
+        f"{percent(of_parts)} are."
+    )
+    return (*said, Statement("of_views", {"views": views, "part_rate": of_parts}, words))
+
+
+def guarantee(
+    calibration: Calibration, joining: Joining, evidence: Evidence, noun: str, views: int = 1
+) -> tuple[Statement, ...]:
+    """The promise of the calibration for parts of so many views, then what speaks for and against it here."""
+    said = list(promised(calibration, noun, views))
     drawn = len(joining.good) - joining.chosen
     if joining.chosen:
         words = (

@@ -98,16 +98,20 @@ def preview(
     choice: Choice,
     *,
     recipe: str,
+    views: int = 1,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Preview:
-    """What a choice would do to the past verdicts of a recipe, of those in a time where one is given."""
+    """What a choice would do to the past verdicts of a recipe, whose parts have so many views.
+
+    Of those in a time where one is given.
+    """
     calibrated = CalibratedBundle.read(bundle)
     evidence = Evidence.gathered(log, recipe, calibrated.sha256, since, until)
-    return foreseen(calibrated, evidence, choice)
+    return foreseen(calibrated, evidence, choice, views)
 
 
-def foreseen(bundle: CalibratedBundle, evidence: Evidence, choice: Choice) -> Preview:
+def foreseen(bundle: CalibratedBundle, evidence: Evidence, choice: Choice, views: int = 1) -> Preview:
     """The preview, of evidence that has been gathered."""
     joining = Joining.of(bundle, evidence, choice.join)
     if choice.costs is not None and joining.defect_scores(bundle) is None:
@@ -141,7 +145,7 @@ def foreseen(bundle: CalibratedBundle, evidence: Evidence, choice: Choice) -> Pr
         of_reviewed=(Consequences.of(limits[0], reviewed), Consequences.of(limits[1], reviewed)),
         of_sample=(Consequences.of(limits[0], sampled), Consequences.of(limits[1], sampled)),
         sample_waiting=evidence.sample_waiting,
-        guarantee=guarantee(calibration, joining, evidence, bundle.noun),
+        guarantee=guarantee(calibration, joining, evidence, bundle.noun, views),
         calibration=calibration,
     )
 

@@ -78,13 +78,13 @@ class Tally:
 
 @dataclass
 class Words:
-    """What people said of inspections against their verdicts: how many good ones were flagged, and defects were not."""
+    """What people said of inspections that have a verdict: how many good ones were flagged, and defects were not."""
 
     false_alarm_rate: Rate = field(default_factory=Rate)
     miss_rate: Rate = field(default_factory=Rate)
 
     def add(self, entry: Entry, review: Review, unit: int) -> None:
-        """Count one more, of a part; one of which somebody was unsure is neither."""
+        """Count one more, of a part, that has a verdict; one of which somebody was unsure is neither."""
         if review.label == "good":
             self.false_alarm_rate.add(unit, counts=entry.anomalous is True)
         if review.label == "defect":
@@ -100,7 +100,11 @@ class Case(NamedTuple):
 
 @dataclass
 class Shift:
-    """What a report tells; of each list of cases the newest 200 are kept."""
+    """What a report tells; of each list of cases the newest 200 are kept.
+
+    The sample is that of inspections with a verdict, and reviewed is what somebody was sure of: the others may be those
+    that are hard to tell.
+    """
 
     whole: Tally = field(default_factory=Tally)
     by_bundle: dict[tuple[str, str], Tally] = field(default_factory=dict)
@@ -154,7 +158,7 @@ class Shift:
         self.by_bundle.setdefault((entry.recipe, entry.bundle_sha256), Tally()).add(entry, unit)
         self.by_minute.setdefault(minute, Tally()).add(entry, unit)
         self.pictures_removed += entry.pruned_at is not None
-        self.sample_size += entry.sampled
+        self.sample_size += entry.sampled and entry.anomalous is not None
         if entry.anomalous is None:
             _keep(self.unjudged, case)
         elif entry.anomalous:
@@ -164,9 +168,10 @@ class Shift:
 
     def _add_review(self, entry: Entry, review: Review, unit: int) -> None:
         self.reviewers.setdefault(review.who, Counter())[str(review.label)] += 1
-        self.reviewed.add(entry, review, unit)
-        if entry.sampled:
-            self.sample_reviewed += 1
+        if entry.anomalous is not None:
+            self.reviewed.add(entry, review, unit)
+        if entry.anomalous is not None and entry.sampled:
+            self.sample_reviewed += review.label != "unsure"
             self.sampled.add(entry, review, unit)
         if review.label == "defect":
             self.kinds[review.kind] += 1
