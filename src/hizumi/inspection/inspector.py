@@ -31,6 +31,7 @@ from hizumi.inspection.holding_out import FOLDS, deal_at_most, folds_for, groups
 from hizumi.inspection.known_defects import OF_DEFECTS, open_defects, scores_of_defects
 from hizumi.inspection.scoring import EMBEDDING, Scored, Scorer, embeddings_of
 from hizumi.inspection.seen import Seen, contents
+from hizumi.inspection.unseen import OF_LABELLED, without_learned
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, Preprocessing, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit
@@ -302,7 +303,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         A `threshold` of your own, in units of the score, comes in place of a rule; that of maps keeps to the rate. A
         rate alone sets the threshold by the rule in use, or by the conformal one where that goes by no rate.
         `known_defects` are taken as by `fit`; `costs` set the threshold by these, or by those that are known already.
-        Records that cannot be read are left out and added to `failures_`.
+        Records that cannot be read are left out and added to `failures_`; labelled images that the fit has learned from
+        are left out, and `notes_` say so.
         """
         check_is_fitted(self, "detector_")
         if costs is not None and not (rule is None and labelled is None and threshold is None):
@@ -313,8 +315,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if threshold is not None and not (rule is None and labelled is None):
             raise UsageError("a threshold of your own leaves nothing to a rule or to labelled data; give one of them")
         if labelled is not None:
-            self.calibration_, unread = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
+            self.calibration_, unread, notes = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
             self.failures_ = (*self.failures_, *unread)
+            self.notes_ = (*(note for note in self.notes_ if not note.startswith(OF_LABELLED)), *notes)
         else:
             self.calibration_ = self.calibration_.with_(
                 rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold
@@ -541,8 +544,13 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def _with_labelled(
         self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None
-    ) -> tuple[Calibration, list[Failure]]:
-        known = replace(manifest, records=tuple(record for record in manifest.records if record.label is not None))
+    ) -> tuple[Calibration, list[Failure], tuple[str, ...]]:
+        labelled = replace(manifest, records=tuple(record for record in manifest.records if record.label is not None))
+        known = without_learned(labelled, self.seen_)  # as these score lower than new ones
+        good, unseen = (sum(record.label == 0 for record in each.records) for each in (labelled, known))
+        if good and not unseen:
+            raise DataError(f"{manifest.name}: all {good} good {manifest.noun}s in it are of the fit; give others, too")
+        notes = tuple(f"{OF_LABELLED}{note}" for note in known.notes[len(manifest.notes) :])
         scored = list(self.scorer().score(known, pictures=False))
         items = [item for item in scored if isinstance(item, Scored)]
         unread = [item for item in scored if isinstance(item, Failure)]
@@ -552,7 +560,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             raise DataError(f"{unusable}; the first is {unread[0].name}: {unread[0].reason}")
         scores = np.array([item.score for item in items])
         calibration = self.calibration_.with_(rule=rule, false_alarm_rate=false_alarm_rate, labelled=(scores, labels))
-        return calibration, unread
+        return calibration, unread, notes
 
 
 def _opened_defects(data: Any, seen: Seen, preprocessing: Preprocessing) -> Manifest:
