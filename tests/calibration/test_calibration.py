@@ -296,3 +296,18 @@ def test_what_a_promise_takes_for_granted_is_said_where_a_rate_is_asked_of_image
         assert "crops of one picture, are more alike than new ones will be" in calibration.promise()
         assert "crops" not in calibration.promise("row") + calibration.promise("block")
     assert "crops" not in calibration.with_(threshold=0.5).promise()
+
+
+def test_labelled_scores_leave_the_rest_of_a_calibration_as_it_is() -> None:
+    defects = np.array([70.0, 80.0])
+    of_folds = Calibration.fit(np.arange(60.0), rule="cross-conformal", folds=6, false_alarm_rate=0.1)
+    joined = Calibration.fit(np.arange(60.0), groups=20, chosen=2).with_(defect_scores=defects, defect_groups=1)
+    for calibration in (of_folds, joined):
+        labelled = (np.array([5.0, 30.0, 58.0, 59.0]), np.array([0, 0, 1, 1]))
+        by_labels = calibration.with_(labelled=labelled, false_alarm_rate=0.2)
+        assert (by_labels.threshold.value, by_labels.rule, by_labels.false_alarm_rate) == (44.0, "best-f1", 0.2)
+        assert by_labels.options.items() > calibration.options.items()
+        again = by_labels.with_(false_alarm_rate=calibration.false_alarm_rate)
+        assert (again.threshold, again.promise()) == (calibration.threshold, calibration.promise())
+        read = Calibration.from_dict(*by_labels.to_dict())
+        assert (read.threshold, read.options) == (by_labels.threshold, by_labels.options)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from hizumi import Inspector
 from hizumi.data import Manifest, Record, check_disjoint, deal_folds, open_source, split
 from hizumi.errors import DataError, UsageError
 
@@ -200,7 +201,16 @@ def test_equal_rows_of_a_table_are_only_noted():
             for record, mark in zip(table.records, ["train", "test", "train", "test"], strict=True)
         ),
     )
-    assert check_disjoint(marked) == ("equal to a row of another split: 2 rows",)
+    (note,) = check_disjoint(marked)
+    assert note.startswith("equal to another row: 2 rows; where they are copies, ")
+    of_folds = Inspector("mahalanobis", folds=3).fit(
+        np.repeat(np.random.default_rng(0).normal(size=(20, 3)), 2, axis=0)
+    )
+    assert any("equal to another row: 20 rows; " in note for note in of_folds.notes_)
+    parts = tuple(replace(record, group=f"part {place % 2}") for place, record in enumerate(table.records))
+    (note,) = check_disjoint(replace(table, records=parts))
+    assert note.startswith("equal to another row: 2 rows; "), "of another part than the first"
+    assert check_disjoint(replace(table, records=tuple(replace(record, group="part") for record in parts))) == ()
 
 
 def test_many_rows_are_dealt_quickly():

@@ -94,7 +94,8 @@ def test_photographs_of_one_part_count_as_one_in_every_interval(calibration, sco
     )
     assert (found.groups, found.normal_groups, once.groups, once.normal_groups) == (30, 20, None, None)
     assert found.image_note == (
-        "The 120 images are of 30 groups, such as one part, whose images are alike: intervals go by groups."
+        "The 120 images are of 30 groups, such as one part or copies of one image, which are alike: intervals go by "
+        "groups."
     )
     for name in ("image_auroc", "average_precision", "pixel_auroc", "aupro", "realised_false_alarm_rate"):
         one, all_of_it = getattr(once, name), getattr(found, name)

@@ -1,10 +1,12 @@
 """Who sets the threshold: a share held out, or all by folds."""
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from hizumi import Inspector, load, save
 from hizumi.calibration import Costs
@@ -117,6 +119,63 @@ def test_what_was_fitted_by_folds_is_not_evaluated_on() -> None:
         held_out(Inspector().fit(manifest), manifest)
 
 
+@pytest.mark.parametrize("options", [{}, {"folds": 4}])
+def test_what_was_learned_from_is_not_evaluated_on_among_other_images(options: dict, tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (60, 16, 16), dtype=np.uint8)
+    for folder in ("fit", "all/good", "all/bad"):
+        (tmp_path / folder).mkdir(parents=True)
+    for number, pixels in enumerate(pictures):
+        picture = Image.fromarray(pixels)
+        if number < 40:
+            picture.save(tmp_path / "fit" / f"{number}.png")
+        picture.save(tmp_path / "all" / ("good" if number < 50 else "bad") / f"again {number}.png")
+    bundle = save(Inspector("nearest_neighbour", image_size=16, **options).fit(tmp_path / "fit"), tmp_path / "a.hizumi")
+    found = held_out(load(bundle), open_source(tmp_path / "all"))
+    assert {record.name.rpartition(" ")[2] for record in found.records} == {f"{number}.png" for number in range(40, 60)}
+    assert "left out as images of its fit, which it has learned from or which set its threshold: 40 images; " in next(
+        note for note in found.notes if "left out" in note
+    )
+    with pytest.raises(DataError, match="holds only images of its fit"):
+        held_out(load(bundle), open_source([str(tmp_path / "fit" / "3.png")]))
+    # What a marked test holds was not learned from, wherever it lies.
+    marked = open_source(pictures)
+    marked = replace(
+        marked, records=tuple(replace(r, split="test" if i % 3 == 0 else "train") for i, r in enumerate(marked.records))
+    )
+    inspector = Inspector("nearest_neighbour", image_size=16).fit(marked)
+    assert len(held_out(inspector, marked)) == len(held_out(inspector, open_source(pictures[::3]))) == 20
+    assert len(held_out(inspector, open_source(pictures[::2]))) == 10
+    inspector.seen_ = replace(inspector.seen_, learned=np.empty(0, dtype=np.uint64))  # as of an earlier bundle
+    assert len(held_out(inspector, open_source(pictures[::2]))) == 30
+
+
+def test_a_threshold_by_labelled_images_is_set_by_new_ones() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (70, 16, 16), dtype=np.uint8)
+    pictures[60:, :, 4:12] = 255
+    inspector = Inspector("nearest_neighbour", image_size=16).fit(pictures[:40])  # which scores what it has learned 0
+    labels = [int(number >= 60) for number in range(70)]
+    labelled = open_source(pictures)
+    labelled = replace(
+        labelled, records=tuple(replace(r, label=label) for r, label in zip(labelled.records, labels, strict=True))
+    )
+    new = labelled.only(range(40, 70))
+    expected = deepcopy(inspector).calibrate(labelled=new).calibration_
+    assert inspector.calibrate(labelled=labelled).calibration_.threshold == expected.threshold
+    assert [note.partition("; ")[0] for note in inspector.notes_ if note.startswith("labelled data")] == [
+        "labelled data: left out as images of its fit, which it has learned from or which set its threshold: 40 images"
+    ]
+    with pytest.raises(DataError, match="all 40 good images in it are of the fit; give others, too"):
+        inspector.calibrate(labelled=labelled.only([*range(40), *range(60, 70)]))
+
+
+def test_rows_that_equal_some_of_the_fit_are_named() -> None:
+    inspector = Inspector("mahalanobis").fit(rows(40))
+    found = held_out(inspector, open_source(np.concatenate([rows(40)[:30], rows(10, seed=1)])))
+    assert len(found) == 40
+    assert "equal to a row of its fit: 30 rows; " in found.notes[-1]
+    assert held_out(inspector, open_source(rows(10, seed=1))).notes == open_source(rows(10, seed=1)).notes
+
+
 @pytest.mark.slow
 def test_false_alarms_by_folds_are_about_those_asked_for() -> None:
     # Of a fifth of 60 rows the largest of 12 would decide, at 1 / 13 on average whatever was asked.
@@ -158,6 +217,27 @@ def test_several_inputs_of_one_group_promise_nothing(options: dict, groups: int,
         assert f"chosen on good rows of {groups} groups, which are alike, and promises no rate" in of_costs
         more = np.append(calibration.scores, [1.0, 2.0])
         assert calibration.joined(more, None, chosen=0).units == groups + 2
+
+
+@pytest.mark.parametrize("suffixes", [("png", "png"), ("png", "bmp"), ("bmp", "tif")])
+def test_copies_of_an_image_promise_no_more_than_one(suffixes: tuple[str, str], tmp_path: Path) -> None:
+    generator, known = np.random.default_rng(0), tmp_path / "bad"
+    known.mkdir()
+    for number in range(60):
+        picture = Image.fromarray(generator.integers(0, 256, (32, 32), dtype=np.uint8))
+        for copy, suffix in enumerate(suffixes):
+            picture.save(tmp_path / f"{number}_{copy}.{suffix}")
+            if number < 3:
+                ImageOps.invert(picture).save(known / f"{number}_{copy}.{suffix}")
+    good = open_source([str(path) for path in sorted(tmp_path.glob("*_*"))])
+    inspector = Inspector("pca", image_size=32, false_alarm_rate=0.1)
+    calibration = inspector.fit(good, known_defects=known).calibration_
+    assert (len(calibration.scores), len(calibration.defect_scores)) == (24, 6)
+    assert (calibration.units, calibration.defect_units) == (12, 3)
+    # The threshold is the second of 24 scores, where it was to promise 2 in 25: of 12 images at most the second.
+    assert calibration.threshold.promised_rate is None
+    assert "up to about 11.5% of them may be flagged" in calibration.promise()
+    assert 1 / 13 < 0.115 < 2 / 13
 
 
 def test_groups_of_one_input_each_change_nothing() -> None:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
+from hizumi.arguments import is_part
 from hizumi.data import deal_folds, open_source
-from hizumi.detectors import Mahalanobis, Reconstruction
+from hizumi.detectors import PCA, Ensemble, Likelihood, Mahalanobis, Reconstruction
 from hizumi.errors import DataError, UsageError
+from hizumi.generation import Modeller
 from hizumi.inspection import Inspector, load, save
-from hizumi.models import Autoencoder
+from hizumi.models import VAE, Autoencoder
 from hizumi.training import Budget, TrainingOptions
 
 SHORT = TrainingOptions(budget=Budget(steps=30), batch_size=8)
@@ -399,6 +401,30 @@ def test_a_deep_belief_network_does_not_take_absurd_rows_for_normal_ones():
     rows = np.random.default_rng(0).normal(size=(80, 3))
     inspector = Inspector("dbn_one_class_svm", training=TrainingOptions(budget=Budget(steps=60))).fit(rows)
     assert (inspector.predict([[1e38, 0, 0], [0, -1e38, 0], [0, 0, 1e10], [1e10] * 3]) == -1).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Inspector("pca"),
+        lambda: Inspector(Reconstruction(VAE(latent=3)), training=TrainingOptions(seed=4)),
+        lambda: Inspector(Ensemble((PCA(), Likelihood(VAE(latent=5)), Mahalanobis()))),
+        lambda: Modeller(VAE(latent=3), training=TrainingOptions(seed=4)),
+    ],
+)
+def test_what_scikit_learn_is_told_of_the_parts_it_may_set(make: Callable[[], Any]) -> None:
+    inspector = make()
+    told, own = inspector.get_params(), inspector.get_params(deep=False)
+    assert own.keys() == {name for name in told if "__" not in name}
+    for name in told.keys() - own.keys():
+        again = make().set_params(**{name: told[name]})
+        assert again.get_params().keys() == told.keys()
+        assert is_part(told[name]) or repr(again.get_params()[name]) == repr(told[name])
+    names = [name for name in told if name.endswith("latent")]
+    for name in names:
+        assert make().set_params(**{name: 7}).get_params()[name] == 7
+    assert len(names) == (0 if inspector.get_params().get("detector") == "pca" else 1)
+    assert make()._repr_html_()
 
 
 def test_scikit_learn_reaches_into_the_parts() -> None:

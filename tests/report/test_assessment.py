@@ -1,5 +1,6 @@
 """Assessments keep the pictures of a few images, and these are those that an inspection of all would show."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,21 @@ def labelled(count: int) -> Manifest:
 @pytest.fixture(scope="module")
 def inspector() -> Inspector:
     return Inspector("pca").fit(np.random.default_rng(1).integers(60, 160, (40, SIDE, SIDE), dtype=np.uint8))
+
+
+def test_copies_of_an_image_count_as_one_in_every_interval(inspector: Inspector) -> None:
+    once = labelled(20)
+    alone = replace(once, records=tuple(replace(record, group=None) for record in once.records))
+    thrice = [replace(record, name=f"{record.name} again {time}") for time in range(3) for record in alone.records]
+    found = assess(inspector, replace(alone, records=tuple(thrice))).evaluation
+    single = assess(inspector, alone).evaluation
+    assert found is not None
+    assert single is not None
+    assert (found.normal_count, found.groups, found.normal_groups, single.groups) == (30, 20, 10, None)
+    for name in ("image_auroc", "average_precision", "realised_false_alarm_rate", "pixel_auroc"):
+        of_copies, of_each = getattr(found, name), getattr(single, name)
+        width = of_copies.high - of_copies.low
+        assert width == pytest.approx(of_each.high - of_each.low, rel=0.1), name
 
 
 def test_an_assessment_measures_as_all_at_once_and_keeps_pictures_of_its_cases_alone(

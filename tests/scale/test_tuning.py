@@ -170,7 +170,7 @@ def test_what_has_chosen_settings_is_no_test_any_more(parts: Path, tmp_path: Pat
     split = split_for_fit(manifest, 0.2, 0)
     validation = TuningData.dealt(split, 2, "labelled", 0).validation
     assert validation is not None
-    with pytest.raises(DataError, match="holds only what the settings were chosen by, in tuning; evaluate on others"):
+    with pytest.raises(DataError, match="holds only what the settings were chosen by, in tuning; give others"):
         held_out(inspector, validation)
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from hizumi.station import Entry
 from hizumi.station.audit import audit_report, write_audit_report
-from hizumi.station.evidence import RECALIBRATED
+from hizumi.station.evidence import RECALIBRATED, Consequences, Evidence
 from hizumi.station.log import Alarm, AuditEvent, Delivery, Log, Review
 from hizumi.station.shift import Rate, Shift
 from tests.station.entries import START, entry
@@ -97,8 +97,12 @@ def test_the_report_counts_what_the_log_holds(lite: Log, tmp_path: Path) -> None
     against = {row[0]: row for row in found.tables["Against the verdicts"][1:]}
     flagged_good = sum(words.get(each.id) == "good" and each.anomalous is True for each in chosen)
     missed = [each for each in chosen if words.get(each.id) == "defect" and each.anomalous is False]
-    defects = sum(words.get(each.id) == "defect" for each in chosen)
-    assert against["Good parts flagged"][1] == f"{flagged_good} of {sum(words.get(e.id) == 'good' for e in chosen)}"
+    judged = [each for each in chosen if each.anomalous is not None]
+    defects = sum(words.get(each.id) == "defect" for each in judged)
+    assert against["Good parts flagged"][1] == f"{flagged_good} of {sum(words.get(e.id) == 'good' for e in judged)}"
+    assert any(
+        words.get(each.id) == label and each.anomalous is None for each in chosen for label in ("good", "defect")
+    )
     assert against["Defects passed"][1] == f"{len(missed)} of {defects}"
     assert against["Defects passed"][3].startswith(f"{sum(each.sampled for each in missed)} of ")
     assert len(found.tables["Defects that had passed"]) == 1 + len(missed) > 1
@@ -113,8 +117,10 @@ def test_the_report_counts_what_the_log_holds(lite: Log, tmp_path: Path) -> None
     of_recipe = Table(audit_report(lite, zone=UTC, since=since, until=until, recipe="bracket"))
     assert len(of_recipe.tables["Drift alarms"]) == 2
     assert "1 message to hook was given up" in page
-    sampled = [each for each in chosen if each.sampled]
-    assert f"{sum(each.id in words for each in sampled)} of {len(sampled)}" in page
+    sampled = [each for each in judged if each.sampled]
+    sure = sum(words.get(each.id) in ("good", "defect") for each in sampled)
+    assert f"{sure} of {len(sampled)}" in page
+    assert any(words.get(each.id) == "unsure" for each in sampled)
 
 
 def test_hostile_names_are_shown_as_text_and_nothing_is_fetched(lite: Log) -> None:
@@ -149,4 +155,32 @@ def test_bars_hold_every_verdict_once_in_few_steps() -> None:
 
 
 def test_a_rate_of_nothing_is_unknown() -> None:
-    assert (Rate(0, 0).share, Rate(0, 0).interval) == (0, (0, 1))
+    assert (Rate().share, Rate().interval) == (0, (0, 1))
+
+
+def test_views_of_one_part_that_agree_count_as_one_in_every_interval(lite: Log) -> None:
+    views, parts, flagged, missed = ("top", "side", "back"), 40, 12, 2
+    entries = []
+    for number in range(parts):
+        name = f"N{number % 30}"  # codes return on other parts
+        common = {"part": name, "anomalous": number < flagged, "sampled": True}
+        entries += [entry(3 * number + at, view=view, **common) for at, view in enumerate(views)]
+    lite.add(entries)
+    for number, each in enumerate(entries):
+        is_defect = 6 <= number // 3 < flagged + missed
+        lite.review(Review(each.id, "defect" if is_defect else "good", "ann"))
+    shift = Shift.of(lite, {})
+    sampled = shift.sampled
+    for rate, count, total in (
+        (shift.whole.flagged, flagged, parts),
+        (sampled.false_alarm_rate, 6, parts - 8),
+        (sampled.miss_rate, missed, 8),
+    ):
+        assert (rate.count, rate.total) == (3 * count, 3 * total)
+        expected = stats.binomtest(count, total).proportion_ci(0.95, "exact")
+        np.testing.assert_allclose(rate.interval, expected)
+    evidence = Evidence.gathered(lite, "bracket", "b" * 64)
+    after = Consequences.of(-1.0, list(evidence.reviewed))  # flags all
+    assert (after.good, after.false_alarms, after.missed) == (3 * 32, 3 * 32, 0)
+    np.testing.assert_allclose(after.false_alarm_interval, stats.binomtest(32, 32).proportion_ci(0.95, "exact"))
+    np.testing.assert_allclose(after.missed_interval, stats.binomtest(0, 8).proportion_ci(0.95, "exact"))

@@ -50,11 +50,11 @@ def calibrations() -> list[Calibration]:
 
 def guarantees() -> list[Statement]:
     good = {"a": [1.0], "b": [2.0]}
-    joinings = [Joining(good, {}, 1, seen=2, mapless=3), Joining(good, {}, 0)]
+    joinings = [Joining(good, {}, 1, seen=2, mapless=3, views=4), Joining(good, {}, 0)]
     found: list[Statement] = []
     for calibration in (Calibration.fit(SCORES), Calibration.fit(SCORES, folds=5)):
         for joining in joinings:
-            found += guarantee(calibration, joining, Evidence((), np.empty(0), (), 4), "image")
+            found += guarantee(calibration, joining, Evidence((), np.empty(0), (), 4), "image", views=2)
     return found
 
 

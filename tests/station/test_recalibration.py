@@ -16,6 +16,7 @@ from hizumi.station import Entry
 from hizumi.station.audit_sample import EVENT, AuditSample, audit_sample, set_audit_sample
 from hizumi.station.calibrated_bundle import CalibratedBundle
 from hizumi.station.evidence import Evidence, Reviewed, lineage
+from hizumi.station.guarantee import promised
 from hizumi.station.ids import new_id
 from hizumi.station.log import AuditEvent, Log, Review
 from hizumi.station.recalibration import Choice, apply, foreseen, preview, undo
@@ -65,15 +66,77 @@ def test_the_promise_is_kept_where_the_audit_sample_joins_and_not_where_people_c
     assert easy.mean() > RATE + 3 * easy.std() / math.sqrt(TIMES), "accepting what is easy to tell lowers the threshold"
 
 
+def test_the_promise_is_kept_where_all_views_of_parts_are_reviewed() -> None:
+    """The mean of the exact rates behind the thresholds, where all views of a part score alike."""
+    random, views, parts, rates = np.random.default_rng(8), 8, 20, []
+    for _ in range(400):
+        scores, numbers = np.repeat(random.random(parts), views), np.repeat(np.arange(parts), views).tolist()
+        reviewed = [
+            Reviewed(random.bytes(32).hex(), score, None, "good", True, START, number)
+            for score, number in zip(scores.tolist(), numbers, strict=True)
+        ]
+        found = foreseen(plain(random.random(9)), Evidence((), np.empty(0), tuple(reviewed), 0), Choice("sample"))
+        assert (found.held_out_after, found.joining.views) == (9 + parts, (views - 1) * parts)
+        assert found.after.promised_rate is not None
+        rates.append(1 - found.after.value)
+    assert np.mean(rates) <= found.after.promised_rate + 3 * np.std(rates) / math.sqrt(len(rates))
+    assert any("of each part one view joins" in each.words for each in found.guarantee)
+
+
+def test_which_view_of_a_part_joins_depends_on_no_score_and_on_none_that_people_chose() -> None:
+    for low, high in ((0.1, 0.9), (0.9, 0.1)):
+        words = [
+            Reviewed(f"{sha:016x}" * 4, score, None, "good", sampled, START, part)
+            for sha, score, sampled, part in [
+                (1, 0.5, False, 1), (3, high, True, 1), (2, low, True, 1), (4, 0.6, True, None)
+            ]
+        ]  # fmt: skip
+        evidence = Evidence((), np.empty(0), tuple(words), 0)
+        found = foreseen(plain(np.linspace(0, 1, 19)), evidence, Choice("reviewed"))
+        assert sorted(numbers[0] for numbers in found.joining.good.values()) == sorted([low, 0.6])
+        assert found.joining.chosen == 0
+
+
+def test_the_promise_on_parts_holds_however_their_views_go_together() -> None:
+    calibration = Calibration.fit(np.random.default_rng(0).random(199), false_alarm_rate=RATE)
+    rate = 1 - calibration.threshold.value  # of a view, whose scores are uniform
+    for views in (2, 5, 20):
+        said = promised(calibration, "image", views)[-1]
+        assert said.figures == {"views": views, "part_rate": min(1.0, views * calibration.threshold.promised_rate)}
+        place = np.random.default_rng(1).random(20_000)
+        apart = (place[:, None] + np.arange(views) / views) % 1  # one view of a part at a time is far out
+        alike = np.tile(place[:, None], views)
+        for scores in (apart, alike):
+            flagged = calibration.is_anomalous(scores.ravel()).reshape(scores.shape)
+            assert flagged.any(1).mean() <= min(1.0, views * rate) + 0.01
+    assert promised(calibration, "image", 1) == calibration.statements("image")
+    nothing = calibration.with_(threshold=0.5)
+    assert promised(nothing, "image", 3) == nothing.statements("image")
+
+
+def test_views_of_one_defect_promise_no_rate_of_misses() -> None:
+    scores = np.random.default_rng(1).normal(0, 1, 60)
+    words = [Reviewed(f"{n:016x}" * 4, 4 + n / 10, None, "defect", False, START, n // 2) for n in range(12)]
+    choice = Choice("reviewed", costs=Costs(miss=20, alarm=1, defect_share=0.05))
+    found = foreseen(plain(scores), Evidence((), np.empty(0), tuple(words), 0), choice)
+    assert (found.calibration.defect_units, len(found.calibration.defect_scores)) == (6, 12)
+    assert "no rate of misses is promised" in found.after.words
+    recorded = {"good": {}, "defects": dict(found.joining.defects), "defect_parts": found.joining.defect_parts}
+    applied = replace(plain(scores), header={"options": {"recalibrated": recorded}}, calibration=found.calibration)
+    for join in ("keep", "reviewed"):
+        again = foreseen(applied, Evidence((), np.empty(0), tuple(words), 0), replace(choice, join=join))
+        assert (again.calibration.defect_units, len(again.calibration.defect_scores)) == (6, 12)
+
+
 def test_a_sample_that_is_not_reviewed_as_a_whole_promises_nothing() -> None:
     reviewed = tuple(Reviewed(f"{n:016x}" * 4, n / 40, None, "good", True, START) for n in range(40))
     scores = np.linspace(0, 1, 19)
-    for waiting, promised in ((0, True), (1, False)):
+    for waiting, is_promised in ((0, True), (1, False)):
         found = foreseen(plain(scores), Evidence((), np.empty(0), reviewed, waiting), Choice("sample"))
-        assert (found.after.promised_rate is not None) == promised
+        assert (found.after.promised_rate is not None) == is_promised
         assert found.held_out_after == 59
-        assert any("wait for a review" in each.words for each in found.guarantee) == (not promised)
-        assert ("no rate is promised" in found.guarantee[0].words) == (not promised)
+        assert any("wait for a review" in each.words for each in found.guarantee) == (not is_promised)
+        assert ("no rate is promised" in found.guarantee[0].words) == (not is_promised)
 
 
 def test_no_change_of_rule_or_rate_brings_a_lost_promise_back() -> None:

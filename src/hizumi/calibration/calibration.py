@@ -79,9 +79,7 @@ class Calibration:
         if degrees_of_freedom is not None:
             options["degrees_of_freedom"] = float(degrees_of_freedom)
         if labelled is not None:
-            if not np.isfinite(labelled[0]).all():
-                raise DataError("some labelled scores are NaN or infinite: leave these items out")
-            options["best_f1"], options["best_f1_threshold"] = best_f1_threshold(*labelled)
+            options |= _by_labels(*labelled)
         if folds is not None:
             options["folds"] = float(folds)
         if groups is not None:
@@ -134,18 +132,22 @@ class Calibration:
         rule: str | None = None,
         false_alarm_rate: float | None = None,
         threshold: float | None = None,
+        labelled: tuple[Float[np.ndarray, "m"], Integer[np.ndarray, "m"]] | None = None,
         defect_scores: Float[np.ndarray, "m"] | None = None,
         defect_groups: int | None = None,
         costs: Costs | None = None,
     ) -> Self:
         """Recalibrate on the held-out scores with another rule or rate, or a given threshold, without the detector.
 
-        A rate alone sets the threshold by the rule in use, or by the conformal one where that goes by no rate.
+        A rate alone sets the threshold by the rule in use, or by the conformal one where that goes by no rate. For
+        `labelled` (scores, labels) see `fit`; the best-f1 rule takes them, if no other is named.
         `defect_scores` are kept; with `costs`, they and the held-out scores set the threshold. They are of so many
         `defect_groups`, such as parts; if not given, each that has joined those of before is one more. Raises
         UsageError for a threshold that is not finite, and for costs without scores of known defects.
         """
         options = self.options
+        if labelled is not None:
+            options, rule = {**options, **_by_labels(*labelled)}, rule or "best-f1"
         if defect_scores is not None:
             before = 0 if self.defect_scores is None else len(self.defect_scores)
             units = self.defect_units + len(defect_scores) - before if defect_groups is None else defect_groups
@@ -295,6 +297,14 @@ class Calibration:
             reason = f"{type(error).__name__}: {error}"
             raise BundleError(f"the calibration in this bundle cannot be read ({reason}): fit it again") from error
         return read
+
+
+def _by_labels(scores: Float[np.ndarray, "m"], labels: Integer[np.ndarray, "m"]) -> dict[str, float]:
+    """What the best-f1 rule needs; raises DataError where scores cannot be used."""
+    if not np.isfinite(scores).all():
+        raise DataError("some labelled scores are NaN or infinite: leave these items out")
+    best, threshold = best_f1_threshold(scores, labels)
+    return {"best_f1": best, "best_f1_threshold": threshold}
 
 
 def _of_maps(options: dict[str, float]) -> dict[str, float]:

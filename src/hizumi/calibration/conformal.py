@@ -85,8 +85,9 @@ def of_groups(threshold: Threshold, count: int, groups: int) -> Threshold:
     highest = max(threshold.asked_rate, rate_of_groups(threshold.promised_rate, count, groups))
     words = (
         f"A false-alarm rate of {percent(threshold.asked_rate)} was asked of {good_images(count)} in "
-        f"{counted(groups, 'group')}. Those of one group are alike, and new ones are of other groups: up to about "
-        f"{percent(highest)} of them may be flagged, and no rate is promised. More groups tell more than more of each."
+        f"{counted(groups, 'group')}. Those of one group, as of one part, or copies, are alike, and new ones are of "
+        f"other groups: up to about {percent(highest)} of them may be flagged, and no rate is promised. More groups "
+        "tell more than more of each."
     )
     figures = {"highest_rate": highest, "asked_rate": threshold.asked_rate, "count": count, "groups": groups}
     said = Statement("of_groups", figures, words)

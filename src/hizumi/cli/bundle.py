@@ -82,6 +82,7 @@ def calibrate(
     from hizumi.data import Manifest
     from hizumi.inspection import load, save
     from hizumi.inspection.known_defects import OF_DEFECTS
+    from hizumi.inspection.unseen import OF_LABELLED
 
     inspector = load(bundle)
     before = inspector.calibration_
@@ -98,8 +99,8 @@ def calibrate(
     )
     output = save(inspector, output or bundle)
     failures, unopened = unread(inspector.failures_), unread((*given.unopened, *inspector.unopened_))
-    of_defects = inspector.notes_ if defects is not None else ()
-    notes = (*given.notes, *(note for note in of_defects if note.startswith(OF_DEFECTS)))
+    begin = (*([OF_DEFECTS] if defects is not None else []), *([OF_LABELLED] if labelled is not None else []))
+    notes = (*given.notes, *(note for note in inspector.notes_ if note.startswith(begin)))
     result = changed_result(inspector.calibration_, notes, failures, unopened)
     console = answer(result | {"bundle": str(output)}, json_to)
     show_remarks(console, notes, failures, unopened)

@@ -32,7 +32,8 @@ def evaluate(
 ) -> None:
     """Measure a bundle on labelled data and write a report.
 
-    Uses what the data mark as test; of the data that the bundle was fitted on, what it has not seen; of others, all.
+    Uses what the data mark as test; of the data that the bundle was fitted on, what it has not seen; of others, all but
+    copies of images that it was fitted on.
     Writes report.html, result.json and verdicts.csv.
     """
     options.refuse_over_inputs([bundle, data], json=json_to)

@@ -331,8 +331,8 @@ def _truth(verdict: Verdict, mask: np.ndarray | None) -> Bool[np.ndarray, "h w"]
 
 def _on_groups(noun: str, count: int, groups: int) -> str:
     return (
-        f"The {count} {noun}s are of {counted(groups, 'group')}, such as one part, whose {noun}s are alike: intervals "
-        "go by groups."
+        f"The {count} {noun}s are of {counted(groups, 'group')}, such as one part or copies of one {noun}, which are "
+        "alike: intervals go by groups."
     )
 
 

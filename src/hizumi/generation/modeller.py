@@ -39,7 +39,7 @@ from hizumi.preprocessing.choosing import with_validation
 from hizumi.preprocessing.reading import Piece
 from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import find_models, model_class
-from hizumi.runs.parameters import set_nested
+from hizumi.runs.parameters import set_nested, with_nested
 from hizumi.runs.planning import TrainingCost
 from hizumi.runs.record import notes_on, run_record
 from hizumi.runs.results import plan_result
@@ -384,6 +384,11 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             return self.model_
         others = ", ".join(name for name, found in find_models().items() if issubclass(found, ability))
         raise UsageError(f"{type(self.model_).__name__} cannot {ABILITIES[ability]}; models that can: {others}")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """As scikit-learn does; deep ones have names such as `training__seed` or `model__latent`, too."""
+        own: dict[str, Any] = super().get_params(deep=False)
+        return with_nested(own, ("training", "model")) if deep else own
 
     def set_params(self, **parameters: Any) -> Self:
         """As scikit-learn does; names such as `training__seed` or `model__latent` reach into the parts."""

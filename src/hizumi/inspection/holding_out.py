@@ -41,10 +41,10 @@ def deal_at_most(manifest: Manifest, count: int, *, seed: int) -> list[list[int]
 def groups_of(manifest: Manifest, names: Sequence[str]) -> int | None:
     """Of how many groups the images of these names are, each that is of none being one; None where no two share one.
 
-    Series have blocks in place of groups, and promises of their own.
+    Copies of one image are a group. Series have blocks in place of groups, and promises of their own.
     """
     if manifest.series is not None:
         return None
-    groups = {record.name: record.group for record in manifest.records}
-    count = len({("group", group) if (group := groups[name]) else ("image", name) for name in names})
+    named = set(names)
+    count = count_different(manifest.only([n for n, record in enumerate(manifest.records) if record.name in named]))
     return count if count < len(names) else None

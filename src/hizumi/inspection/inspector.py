@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
 from hizumi.calibration import Calibration, Costs, check_rule
-from hizumi.calibration.rules import CHOSEN, CROSS_CONFORMAL, DEFECT_GROUPS, GROUPS
+from hizumi.calibration.rules import CROSS_CONFORMAL
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
@@ -31,13 +31,14 @@ from hizumi.inspection.holding_out import FOLDS, deal_at_most, folds_for, groups
 from hizumi.inspection.known_defects import OF_DEFECTS, open_defects, scores_of_defects
 from hizumi.inspection.scoring import EMBEDDING, Scored, Scorer, embeddings_of
 from hizumi.inspection.seen import Seen, contents
+from hizumi.inspection.unseen import OF_LABELLED, without_learned
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, Preprocessing, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit
 from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import detector_class
 from hizumi.registry.standard import STANDARD, UNTRAINED_NOTE, has_weights, standard
-from hizumi.runs.parameters import set_nested
+from hizumi.runs.parameters import set_nested, with_nested
 from hizumi.runs.record import notes_on, run_record
 from hizumi.runs.results import plan_result
 from hizumi.training import TrainingOptions
@@ -217,6 +218,11 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.is_main_process_ = fabric.is_global_zero
         return self
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """As scikit-learn does; deep ones have names such as `training__seed` or `detector__model__latent`, too."""
+        own: dict[str, Any] = super().get_params(deep=False)
+        return with_nested(own, ("training", "detector")) if deep else own
+
     def set_params(self, **parameters: Any) -> Self:
         """As scikit-learn does; names such as `training__seed` or `detector__model__latent` reach into the parts."""
         parts = {"training": self._training, "detector": self._named}
@@ -296,7 +302,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         A `threshold` of your own, in units of the score, comes in place of a rule; that of maps keeps to the rate. A
         rate alone sets the threshold by the rule in use, or by the conformal one where that goes by no rate.
         `known_defects` are taken as by `fit`; `costs` set the threshold by these, or by those that are known already.
-        Records that cannot be read are left out and added to `failures_`.
+        Records that cannot be read are left out and added to `failures_`; labelled images that the fit has learned from
+        are left out, and `notes_` say so.
         """
         check_is_fitted(self, "detector_")
         if costs is not None and not (rule is None and labelled is None and threshold is None):
@@ -307,8 +314,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if threshold is not None and not (rule is None and labelled is None):
             raise UsageError("a threshold of your own leaves nothing to a rule or to labelled data; give one of them")
         if labelled is not None:
-            self.calibration_, unread = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
+            self.calibration_, unread, notes = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
             self.failures_ = (*self.failures_, *unread)
+            self.notes_ = (*(note for note in self.notes_ if not note.startswith(OF_LABELLED)), *notes)
         else:
             self.calibration_ = self.calibration_.with_(
                 rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold
@@ -535,8 +543,13 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     def _with_labelled(
         self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None
-    ) -> tuple[Calibration, list[Failure]]:
-        known = replace(manifest, records=tuple(record for record in manifest.records if record.label is not None))
+    ) -> tuple[Calibration, list[Failure], tuple[str, ...]]:
+        labelled = replace(manifest, records=tuple(record for record in manifest.records if record.label is not None))
+        known = without_learned(labelled, self.seen_)  # as these score lower than new ones
+        good, unseen = (sum(record.label == 0 for record in each.records) for each in (labelled, known))
+        if good and not unseen:
+            raise DataError(f"{manifest.name}: all {good} good {manifest.noun}s in it are of the fit; give others, too")
+        notes = tuple(f"{OF_LABELLED}{note}" for note in known.notes[len(manifest.notes) :])
         scored = list(self.scorer().score(known, pictures=False))
         items = [item for item in scored if isinstance(item, Scored)]
         unread = [item for item in scored if isinstance(item, Failure)]
@@ -544,25 +557,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if unread and not labels.any():
             unusable = f"{len(unread)} of {len(scored)} labelled records cannot be used, and no other is anomalous"
             raise DataError(f"{unusable}; the first is {unread[0].name}: {unread[0].reason}")
-        now = self.calibration_
-        calibration = Calibration.fit(
-            now.scores,
-            rule=rule or "best-f1",
-            false_alarm_rate=now.false_alarm_rate if false_alarm_rate is None else false_alarm_rate,
-            pixel_maxima=now.pixel_maxima,
-            pixel_median=None if now.map_range is None else now.map_range[0],
-            degrees_of_freedom=self.detector_.degrees_of_freedom,
-            labelled=(
-                np.array([item.score for item in items]),
-                labels,
-            ),
-            folds=self.options_["folds"],
-            groups=None if GROUPS not in now.options else now.units,
-            chosen=int(now.options.get(CHOSEN, 0)),
-        )
-        kept = {name: value for name, value in now.options.items() if name == DEFECT_GROUPS}
-        calibration = replace(calibration, options={**calibration.options, **kept}, defect_scores=now.defect_scores)
-        return calibration, unread
+        scores = np.array([item.score for item in items])
+        calibration = self.calibration_.with_(rule=rule, false_alarm_rate=false_alarm_rate, labelled=(scores, labels))
+        return calibration, unread, notes
 
 
 def _opened_defects(data: Any, seen: Seen, preprocessing: Preprocessing) -> Manifest:

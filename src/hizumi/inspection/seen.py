@@ -20,24 +20,28 @@ def _none() -> Integer[np.ndarray, "0"]:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """The first 8 bytes of the SHA-256 of each record's content, as numbers; bundles of earlier versions have none.
+    """The first 8 bytes of the SHA-256 of each record's content, as numbers; bundles of earlier versions lack some.
 
-    `tuned_on` are labelled records that settings were chosen by.
+    `learned` are those of the good ones that were trained on or set the threshold, `tuned_on` labelled records that
+    settings were chosen by.
     """
 
     good: Integer[np.ndarray, "n"] = field(default_factory=_none)
     known_defects: Integer[np.ndarray, "m"] = field(default_factory=_none)
     tuned_on: Integer[np.ndarray, "k"] = field(default_factory=_none)
+    learned: Integer[np.ndarray, "l"] = field(default_factory=_none)
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
         """The good records of what was learned from, whatever their split."""
-        return cls(_contents(manifest, (index for index, record in enumerate(manifest.records) if record.label == 0)))
+        good = [index for index, record in enumerate(manifest.records) if record.label == 0]
+        learned = [index for index in good if manifest.records[index].split != "test"]
+        return cls(_contents(manifest, good), learned=_contents(manifest, learned))
 
     def arrays(self) -> dict[str, Integer[np.ndarray, "n"]]:
         """For a bundle; `Seen(**arrays)` is the way back."""
         always = {"good": self.good, "known_defects": self.known_defects}
-        return always | ({"tuned_on": self.tuned_on} if len(self.tuned_on) else {})
+        return always | {name: some for name in ("tuned_on", "learned") if len(some := getattr(self, name))}
 
 
 def without(manifest: Manifest, seen: Integer[np.ndarray, "n"], what: str, why: str) -> Manifest:
@@ -49,7 +53,7 @@ def without(manifest: Manifest, seen: Integer[np.ndarray, "n"], what: str, why: 
     if not is_seen.any():
         return manifest
     if is_seen.all():
-        raise DataError(f"{manifest.name}: holds only {what}; evaluate on others")
+        raise DataError(f"{manifest.name}: holds only {what}; give others")
     note = f"left out as {what}: {counted(int(is_seen.sum()), manifest.noun)}; {why}"
     left = manifest.only(np.flatnonzero(~is_seen).tolist())
     return replace(left, notes=(*manifest.notes, note))

@@ -13,6 +13,7 @@ from hizumi.data import Failure, Manifest
 from hizumi.data.manifest import Record
 from hizumi.data.masks import MaskReader, check_masks
 from hizumi.data.progress import Observer, reporting
+from hizumi.data.splitting import numbers_of_units
 from hizumi.errors import DataError
 from hizumi.evaluation import Evaluator
 from hizumi.evaluation.causal import CausalMeasures, causal_measures
@@ -116,6 +117,7 @@ def _measured(
     observe: Observer | None,
 ) -> _Measured:
     measured = _Measured(Evaluator(noun=manifest.noun))
+    units = None if manifest.series is not None else numbers_of_units(manifest)  # of recordings, blocks count
     cases = None
     if not manifest.vectors and manifest.series is None:
         cases = _Cases(manifest.records, inspector.calibration_, is_labelled=is_labelled)
@@ -128,7 +130,7 @@ def _measured(
         mask = None if item.map is None and item.inside is None else masks.read(index)
         if record.row is not None and item.map is not None and item.newest is not None and mask is not None:
             measured.steps.setdefault(record.row, []).append((item.map[0], mask[0], item.newest))
-        group = record.group if manifest.series is None else None  # of recordings, blocks count, as in promises
+        group = None if units is None else str(units[index])
         measured.evaluator.add(verdict, label=record.label, kind=record.kind, mask=mask, group=group)
         if item.embedding is not None:
             measured.features[len(measured.verdicts)] = item.embedding

@@ -1,12 +1,12 @@
 """An estimator's constructor arguments as plain data, and back."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from hizumi.arguments import clone, is_part
+from hizumi.arguments import arguments_of, clone, is_part, parts_of
 from hizumi.calibration import Costs
 from hizumi.data.variation import Variation
 from hizumi.errors import UsageError
@@ -40,6 +40,27 @@ def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
         if (value := arguments.get(name)) is not None:
             arguments[name] = kind(**value)
     return arguments
+
+
+def with_nested(own: Mapping[str, Any], parts: Iterable[str]) -> dict[str, Any]:
+    """An estimator's parameters, and those of its parts by the names that `set_nested` takes.
+
+    A part that is named, or left to be chosen, has none yet.
+    """
+    found = dict(own)
+    for part in parts:
+        if is_part(own[part]):
+            found |= _within(own[part], part)
+        elif is_dataclass(own[part]):
+            found |= {f"{part}__{field.name}": getattr(own[part], field.name) for field in fields(own[part])}
+    return found
+
+
+def _within(part: Any, called: str) -> dict[str, Any]:
+    found = {f"{called}__{name}": value for name, value in arguments_of(part).items()}
+    for path, inner in parts_of(part):
+        found |= _within(inner, f"{called}__{path.replace('.', '__')}")
+    return found
 
 
 def set_nested(

@@ -144,7 +144,7 @@ def _scope(filters: Mapping[str, Any], zone: tzinfo | None, wording: Wording) ->
 
 
 def _headline(shift: Shift, wording: Wording) -> str:
-    whole, missed = shift.whole, shift.reviewed.missed
+    whole, missed = shift.whole, shift.reviewed.miss_rate.count
     if not whole.total:
         return wording.text("Nothing was inspected.")
 

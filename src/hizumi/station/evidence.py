@@ -1,23 +1,26 @@
 """What the log knows of a detector: its past scores, and what people said of them."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from hizumi.evaluation.metrics import binomial_interval
 from hizumi.shapes import Float
 from hizumi.station.batches import batches
 from hizumi.station.log import Filter, Label, Log
+from hizumi.station.units import Units, interval_of
 
 RECALIBRATED, UNDONE = "bundle recalibrated", "recalibration undone"
 """Events of the audit trail; their details name the bundles `before` and `after`."""
 
 
 class Reviewed(NamedTuple):
-    """A picture with a verdict that somebody reviewed, by the newest word on it; the peak is that of its map."""
+    """A picture with a verdict that somebody reviewed, by the newest word on it; the peak is that of its map.
+
+    `part` is the number of the part that it is a view of, None where it is of a part of its own.
+    """
 
     picture_sha256: str
     score: float
@@ -25,34 +28,43 @@ class Reviewed(NamedTuple):
     label: Label
     sampled: bool
     reviewed_at: datetime
+    part: int | None = None
+
+    @property
+    def unit(self) -> Hashable:
+        """What the views of its part have in common."""
+        return self.picture_sha256 if self.part is None else self.part
 
 
 @dataclass(frozen=True)
 class Consequences:
-    """What a threshold makes of reviewed parts: how many defects it misses, how many good ones it flags."""
+    """What a threshold makes of reviewed pictures: how many defects it misses, how many good ones it flags.
+
+    The intervals, at 95%, are of the shares of such that are missed, or flagged; they go by parts.
+    """
 
     defects: int
     missed: int
     good: int
     false_alarms: int
+    missed_interval: tuple[float, float]
+    false_alarm_interval: tuple[float, float]
 
     @classmethod
     def of(cls, threshold: float, reviewed: list[Reviewed]) -> Self:
-        """Counted; parts of which nobody was sure are left out."""
-        defects = [each.score for each in reviewed if each.label == "defect"]
-        good = [each.score for each in reviewed if each.label == "good"]
-        missed = sum(score <= threshold for score in defects)
-        return cls(len(defects), missed, len(good), sum(score > threshold for score in good))
-
-    @property
-    def missed_interval(self) -> tuple[float, float]:
-        """Clopper-Pearson interval, at 95%, of the share of such defects that are missed."""
-        return binomial_interval(self.missed, self.defects)
-
-    @property
-    def false_alarm_interval(self) -> tuple[float, float]:
-        """Clopper-Pearson interval, at 95%, of the share of such good parts that are flagged."""
-        return binomial_interval(self.false_alarms, self.good)
+        """Counted; those of which nobody was sure are left out."""
+        defects = [each for each in reviewed if each.label == "defect"]
+        good = [each for each in reviewed if each.label == "good"]
+        missed = [each.score <= threshold for each in defects]
+        false_alarms = [each.score > threshold for each in good]
+        return cls(
+            len(defects),
+            sum(missed),
+            len(good),
+            sum(false_alarms),
+            interval_of(missed, [each.unit for each in defects]),
+            interval_of(false_alarms, [each.unit for each in good]),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +105,14 @@ def lineage(log: Log, bundle_sha256: str) -> set[str]:
 
 
 def _reviewed(log: Log, filters: Filter) -> Iterator[Reviewed]:
+    units = Units()
     for entries in batches(log.every(**(filters | Filter(reviewed=True)))):
         reviews = log.newest_reviews([entry.id for entry in entries])
         for entry in entries:
             if entry.id in reviews and entry.score is not None and (label := reviews[entry.id].label) is not None:
                 made_at = reviews[entry.id].made_at
-                yield Reviewed(entry.picture_sha256, entry.score, entry.map_peak, label, entry.sampled, made_at)
+                part = units.of(entry)
+                yield Reviewed(entry.picture_sha256, entry.score, entry.map_peak, label, entry.sampled, made_at, part)
 
 
 def _newest_of_each_picture(reviewed: Iterator[Reviewed]) -> list[Reviewed]:

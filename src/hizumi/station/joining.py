@@ -1,7 +1,7 @@
 """Which reviewed pictures join the held-out scores and the known defects, and which of them chance alone has chosen."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -21,7 +21,8 @@ class Joining:
     """Scores, and maxima of the maps, by the beginning of the picture's SHA-256.
 
     `chosen` of the good ones were not drawn at random. `seen` counts pictures left out because the detector was fitted
-    on them, `mapless` those that lack the maximum of a map, which the pixel threshold takes.
+    on them, `mapless` those that lack the maximum of a map, which the pixel threshold takes, `views` those of a part of
+    which another one joins. The defects are of `defect_parts`.
     """
 
     good: Mapping[str, Sequence[float]]
@@ -29,13 +30,20 @@ class Joining:
     chosen: int
     seen: int = 0
     mapless: int = 0
+    views: int = 0
+    defect_parts: int = 0
 
     @classmethod
     def of(cls, bundle: CalibratedBundle, evidence: Evidence, join: Join) -> Self:
         """Those that `join` names: see `Choice`."""
         if join == "keep":
             chosen = int(bundle.calibration.options.get(CHOSEN, 0))
-            return cls(_recorded(bundle, "good"), _recorded(bundle, "defects"), chosen)
+            return cls(
+                _recorded(bundle, "good"),
+                _recorded(bundle, "defects"),
+                chosen,
+                defect_parts=_recorded_parts(bundle),
+            )
         if join == "none":
             return cls({}, {}, 0)
         accepted = [each for each in evidence.reviewed if each.label == "good" and (each.sampled or join == "reviewed")]
@@ -43,14 +51,18 @@ class Joining:
         unseen = [each for each in accepted if int(each.picture_sha256[:DIGITS], 16) not in seen]
         has_maps = bundle.calibration.pixel_maxima is not None
         usable = [each for each in unseen if each.map_peak is not None or not has_maps]
+        joining = _one_of_each_part(usable)
         # A sample of which some are left out is not random any more: those that are hard to tell may be missing.
-        drawn = sum(each.sampled for each in usable) if evidence.sample_waiting == 0 else 0
+        drawn = sum(each.sampled for each in joining) if evidence.sample_waiting == 0 else 0
+        defects = [each for each in evidence.reviewed if each.label == "defect"]
         return cls(
-            {each.picture_sha256[:DIGITS]: _numbers(each) for each in usable},
-            {each.picture_sha256[:DIGITS]: [each.score] for each in evidence.reviewed if each.label == "defect"},
-            len(usable) - drawn,
+            {each.picture_sha256[:DIGITS]: _numbers(each) for each in joining},
+            {each.picture_sha256[:DIGITS]: [each.score] for each in defects},
+            len(joining) - drawn,
             len(accepted) - len(unseen),
             len(unseen) - len(usable),
+            len(usable) - len(joining),
+            len({each.unit for each in defects}),
         )
 
     def good_scores(self, bundle: CalibratedBundle) -> Float[np.ndarray, "n"]:
@@ -72,6 +84,22 @@ class Joining:
         scores = np.concatenate([own, _column(self.defects, 0)])
         return scores if len(scores) else None
 
+    def defect_units(self, bundle: CalibratedBundle) -> int:
+        """Of how many parts, or groups, these defects are."""
+        return bundle.calibration.defect_units - _recorded_parts(bundle) + self.defect_parts
+
+
+def _one_of_each_part(reviewed: list[Reviewed]) -> list[Reviewed]:
+    """One view of each part, by chance as hashes are; so parts join as they are drawn, and not twice as views do.
+
+    What was drawn for the sample comes before what people chose to review.
+    """
+    ordered = sorted(reviewed, key=lambda each: (not each.sampled, each.picture_sha256))
+    first: dict[Hashable, Reviewed] = {}
+    for each in ordered:
+        first.setdefault(each.unit, each)
+    return [each for each in reviewed if first[each.unit] is each]
+
 
 def _numbers(each: Reviewed) -> list[float]:
     return [each.score] if each.map_peak is None else [each.score, each.map_peak]
@@ -80,6 +108,11 @@ def _numbers(each: Reviewed) -> list[float]:
 def _recorded(bundle: CalibratedBundle, which: str) -> Mapping[str, Sequence[float]]:
     found: Mapping[str, Sequence[float]] = bundle.options.get("recalibrated", {}).get(which, {})
     return found
+
+
+def _recorded_parts(bundle: CalibratedBundle) -> int:
+    """Of how many parts the defects are that joined before."""
+    return int(bundle.options.get("recalibrated", {}).get("defect_parts", len(_recorded(bundle, "defects"))))
 
 
 def _column(joined: Mapping[str, Sequence[float]], place: int) -> Float[np.ndarray, "k"]:

@@ -74,10 +74,10 @@ class Preview:
     calibration: Calibration = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, with the intervals; without the scores."""
+        """For JSON, without the scores."""
         plain = {name: value for name, value in vars(self).items() if name not in ("calibration", "joining")}
         plain |= {name: plain[name].to_dict() for name in ("before", "after")}
-        plain |= {name: [_with_intervals(each) for each in plain[name]] for name in ("of_reviewed", "of_sample")}
+        plain |= {name: [asdict(each) for each in plain[name]] for name in ("of_reviewed", "of_sample")}
         plain["guarantee"] = [asdict(each) for each in self.guarantee]
         joined = {"good": len(self.joining.good), "chosen": self.joining.chosen, "defects": len(self.joining.defects)}
         return plain | {"joined": joined}
@@ -98,16 +98,20 @@ def preview(
     choice: Choice,
     *,
     recipe: str,
+    views: int = 1,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Preview:
-    """What a choice would do to the past verdicts of a recipe, of those in a time where one is given."""
+    """What a choice would do to the past verdicts of a recipe, whose parts have so many views.
+
+    Of those in a time where one is given.
+    """
     calibrated = CalibratedBundle.read(bundle)
     evidence = Evidence.gathered(log, recipe, calibrated.sha256, since, until)
-    return foreseen(calibrated, evidence, choice)
+    return foreseen(calibrated, evidence, choice, views)
 
 
-def foreseen(bundle: CalibratedBundle, evidence: Evidence, choice: Choice) -> Preview:
+def foreseen(bundle: CalibratedBundle, evidence: Evidence, choice: Choice, views: int = 1) -> Preview:
     """The preview, of evidence that has been gathered."""
     joining = Joining.of(bundle, evidence, choice.join)
     if choice.costs is not None and joining.defect_scores(bundle) is None:
@@ -119,6 +123,7 @@ def foreseen(bundle: CalibratedBundle, evidence: Evidence, choice: Choice) -> Pr
         threshold=choice.threshold,
         costs=choice.costs,
         defect_scores=joining.defect_scores(bundle),
+        defect_groups=joining.defect_units(bundle),
     )
     before, after = bundle.calibration.threshold, calibration.threshold
     flagged_before, flagged_after = evidence.scores > before.value, evidence.scores > after.value
@@ -140,7 +145,7 @@ def foreseen(bundle: CalibratedBundle, evidence: Evidence, choice: Choice) -> Pr
         of_reviewed=(Consequences.of(limits[0], reviewed), Consequences.of(limits[1], reviewed)),
         of_sample=(Consequences.of(limits[0], sampled), Consequences.of(limits[1], sampled)),
         sample_waiting=evidence.sample_waiting,
-        guarantee=guarantee(calibration, joining, evidence, bundle.noun),
+        guarantee=guarantee(calibration, joining, evidence, bundle.noun, views),
         calibration=calibration,
     )
 
@@ -173,6 +178,7 @@ def apply(
         "chosen": found.joining.chosen,
         "good": dict(found.joining.good),
         "defects": dict(found.joining.defects),
+        "defect_parts": found.joining.defect_parts,
     }
     with tempfile.TemporaryDirectory() as folder:
         written = calibrated.write(Path(folder) / "recalibrated.hizumi", found.calibration, recalibrated)
@@ -220,8 +226,3 @@ def _is_same(before: Calibration, after: Calibration) -> bool:
 def _refuse_unsigned(who: str, why: str) -> None:
     if not who.strip() or not why.strip():
         raise UsageError("a change of the threshold is written down: say who makes it, and why")
-
-
-def _with_intervals(each: Consequences) -> dict[str, Any]:
-    intervals = {"missed_interval": each.missed_interval, "false_alarm_interval": each.false_alarm_interval}
-    return asdict(each) | intervals

@@ -196,7 +196,9 @@ VARIATION = fields(
     }
 )
 JOINED = mapping(items(number(), 1, 2))  # by the beginning of a picture's SHA-256: its score, and its map's maximum
-RECALIBRATED = fields({"parent": text, "at": text, "chosen": whole(), "good": JOINED, "defects": JOINED})
+RECALIBRATED = fields(
+    {"parent": text, "at": text, "chosen": whole(), "good": JOINED, "defects": JOINED}, later={"defect_parts": whole()}
+)
 TUNED = fields(
     {"objective": text, "trials": whole(1), "value": RATE, "begun": optional(RATE), "changed": mapping(anything)}
 )

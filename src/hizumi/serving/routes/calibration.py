@@ -13,6 +13,7 @@ from hizumi.serving.context import must_be, of
 from hizumi.serving.language import Asked, sentences
 from hizumi.serving.schemas import RecipeName, Sentence
 from hizumi.station.evidence import RECALIBRATED, UNDONE, Evidence
+from hizumi.station.guarantee import promised
 from hizumi.station.recalibration import Choice, apply, preview, undo
 from hizumi.station.recipe import Recipe
 from hizumi.station.station import Station
@@ -121,7 +122,7 @@ def state(
         threshold=calibration.threshold.value,
         rule=calibration.rule,
         false_alarm_rate=calibration.false_alarm_rate,
-        promise=sentences(calibration.statements(), wording),
+        promise=sentences(promised(calibration, "image", len(found.settings.views)), wording),
         held_out_images=len(calibration.scores),
         scores=calibration.scores[:: -(-len(calibration.scores) // DRAWN)].tolist(),
         good=[each.score for each in reviewed if each.label == "good"][:DRAWN],
@@ -137,7 +138,8 @@ def previewed(request: Request, wish: Wish, wording: Asked) -> dict[str, Any]:
     must_be(request, "read")
     station = of(request).station
     recipe = station.recipe(wish.recipe)
-    found = preview(station.log, recipe.judge.path, wish.choice(), recipe=recipe.name)
+    views = len(recipe.settings.views)
+    found = preview(station.log, recipe.judge.path, wish.choice(), recipe=recipe.name, views=views)
     return found.to_dict() | {"guarantee": sentences(found.guarantee, wording)}
 
 
