@@ -79,9 +79,7 @@ class Calibration:
         if degrees_of_freedom is not None:
             options["degrees_of_freedom"] = float(degrees_of_freedom)
         if labelled is not None:
-            if not np.isfinite(labelled[0]).all():
-                raise DataError("some labelled scores are NaN or infinite: leave these items out")
-            options["best_f1"], options["best_f1_threshold"] = best_f1_threshold(*labelled)
+            options |= _of_best_f1(*labelled)
         if folds is not None:
             options["folds"] = float(folds)
         if groups is not None:
@@ -134,6 +132,7 @@ class Calibration:
         rule: str | None = None,
         false_alarm_rate: float | None = None,
         threshold: float | None = None,
+        labelled: tuple[Float[np.ndarray, "m"], Integer[np.ndarray, "m"]] | None = None,
         defect_scores: Float[np.ndarray, "m"] | None = None,
         defect_groups: int | None = None,
         costs: Costs | None = None,
@@ -141,9 +140,10 @@ class Calibration:
         """Recalibrate on the held-out scores with another rule or rate, or a given threshold, without the detector.
 
         A rate alone sets the threshold by the rule in use, or by the conformal one where that goes by no rate.
-        `defect_scores` are kept; with `costs`, they and the held-out scores set the threshold. They are of so many
-        `defect_groups`, such as parts; if not given, each that has joined those of before is one more. Raises
-        UsageError for a threshold that is not finite, and for costs without scores of known defects.
+        `labelled` (scores, labels 0 or 1) set it by the rule best-f1. `defect_scores` are kept; with `costs`, they and
+        the held-out scores set the threshold. They are of so many `defect_groups`, such as parts; if not given, each
+        that has joined those of before is one more. Raises UsageError for a threshold that is not finite, and for costs
+        without scores of known defects.
         """
         options = self.options
         if defect_scores is not None:
@@ -157,6 +157,8 @@ class Calibration:
             if not np.isfinite(threshold):
                 raise UsageError(f"the threshold is {threshold}; give a number in units of the score")
             options, rule = {**options, "given_threshold": float(threshold)}, "given"
+        if labelled is not None:
+            options, rule = options | _of_best_f1(*labelled), "best-f1"
         if costs is not None:
             options, rule = {**options, **{name: float(getattr(costs, name)) for name in COSTS}}, "cost"
         return self._decide(
@@ -295,6 +297,14 @@ class Calibration:
             reason = f"{type(error).__name__}: {error}"
             raise BundleError(f"the calibration in this bundle cannot be read ({reason}): fit it again") from error
         return read
+
+
+def _of_best_f1(scores: Float[np.ndarray, "m"], labels: Integer[np.ndarray, "m"]) -> dict[str, float]:
+    """What the best-f1 rule needs, from labelled scores."""
+    if not np.isfinite(scores).all():
+        raise DataError("some labelled scores are NaN or infinite: leave these items out")
+    best = best_f1_threshold(scores, labels)
+    return {"best_f1": best.f1, "best_f1_threshold": best.threshold}
 
 
 def _of_maps(options: dict[str, float]) -> dict[str, float]:

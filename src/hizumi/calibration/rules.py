@@ -81,7 +81,7 @@ def limit_by(
     """
     if rule == "cost":
         return _cost_limit(scores, rate, options, defect_scores)
-    if (rule == CROSS_CONFORMAL) != (RANKS in options) and rule != "given":
+    if (rule == CROSS_CONFORMAL) != (RANKS in options) and rule not in WITHOUT_RATE:
         raise UsageError(_OTHER_RULE if RANKS in options else _NO_RANKS)
     if rule == CROSS_CONFORMAL:
         threshold = conformal_limit(scores, rate)

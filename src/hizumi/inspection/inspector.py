@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
 from hizumi.calibration import Calibration, Costs, check_rule
-from hizumi.calibration.rules import CHOSEN, CROSS_CONFORMAL, DEFECT_GROUPS, GROUPS
+from hizumi.calibration.rules import CROSS_CONFORMAL
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
 from hizumi.data.appearance import Appearance
 from hizumi.data.columns import TableForm
@@ -308,7 +308,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if threshold is not None and not (rule is None and labelled is None):
             raise UsageError("a threshold of your own leaves nothing to a rule or to labelled data; give one of them")
         if labelled is not None:
-            self.calibration_, unread = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
+            self.calibration_, unread = self._with_labelled(self._manifest(labelled), false_alarm_rate)
             self.failures_ = (*self.failures_, *unread)
         else:
             self.calibration_ = self.calibration_.with_(
@@ -534,9 +534,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         known = {"data": defects.name, "data_sha256": defects.data_hash(), "count": len(scores)}
         self.options_ = {**self.options_, "rule": self.calibration_.rule, "known_defects": known}
 
-    def _with_labelled(
-        self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None
-    ) -> tuple[Calibration, list[Failure]]:
+    def _with_labelled(self, manifest: Manifest, false_alarm_rate: float | None) -> tuple[Calibration, list[Failure]]:
         known = replace(manifest, records=tuple(record for record in manifest.records if record.label is not None))
         scored = list(self.scorer().score(known, pictures=False))
         items = [item for item in scored if isinstance(item, Scored)]
@@ -545,25 +543,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         if unread and not labels.any():
             unusable = f"{len(unread)} of {len(scored)} labelled records cannot be used, and no other is anomalous"
             raise DataError(f"{unusable}; the first is {unread[0].name}: {unread[0].reason}")
-        now = self.calibration_
-        calibration = Calibration.fit(
-            now.scores,
-            rule=rule or "best-f1",
-            false_alarm_rate=now.false_alarm_rate if false_alarm_rate is None else false_alarm_rate,
-            pixel_maxima=now.pixel_maxima,
-            pixel_median=None if now.map_range is None else now.map_range[0],
-            degrees_of_freedom=self.detector_.degrees_of_freedom,
-            labelled=(
-                np.array([item.score for item in items]),
-                labels,
-            ),
-            folds=self.options_["folds"],
-            groups=None if GROUPS not in now.options else now.units,
-            chosen=int(now.options.get(CHOSEN, 0)),
-        )
-        kept = {name: value for name, value in now.options.items() if name == DEFECT_GROUPS}
-        calibration = replace(calibration, options={**calibration.options, **kept}, defect_scores=now.defect_scores)
-        return calibration, unread
+        labelled = np.array([item.score for item in items]), labels
+        return self.calibration_.with_(labelled=labelled, false_alarm_rate=false_alarm_rate), unread
 
 
 def _opened_defects(data: Any, seen: Seen, preprocessing: Preprocessing) -> Manifest:
