@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import re
 import shutil
 import threading
@@ -303,6 +304,55 @@ def test_no_source_brings_what_the_station_itself_writes(
             UsageError, match=rf"\[\[sources\]\] {source['kind']}: its folder holds {re.escape(held)}, where"
         ):
             Station.open(settings)
+
+
+def test_a_source_goes_on_after_a_picture_that_could_not_be_judged(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    for number in range(2):
+        (folder / f"{number}.png").write_bytes(picture(number))
+    judged = Station._judged
+
+    def fails_at_first(station: Station, arrival: Arrival, *others: Any) -> Any:
+        if arrival.name == "0.png":
+            raise MemoryError
+        return judged(station, arrival, *others)
+
+    async def use(station: Station) -> None:
+        monkeypatch.setattr(Station, "_judged", fails_at_first)
+        async with asyncio.timeout(20):
+            while not station.log.find().entries:
+                await asyncio.sleep(0.02)
+        assert [entry.name for entry in station.log.find().entries] == ["1.png"]
+        assert station.losses.reason == "a picture of folder was not judged (MemoryError)"
+
+    source = {"kind": "folder", "path": str(folder), "complete": "renamed"}
+    at_work(replace(station_of(bundle, tmp_path / "station"), sources=(source,)), use)
+
+
+def test_tidying_that_failed_is_told_and_done_later(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hizumi.station.station.TIDYING_SECONDS", 0.05)
+
+    async def use(station: Station) -> None:
+        unused = Path(station.pictures.root / "ab" / "cd" / f"abcd{'0' * 60}")
+        unused.mkdir(parents=True)  # which cannot be removed as a file is
+        os.utime(unused, (0, 0))
+        async with asyncio.timeout(20):
+            while not station.losses.reason:
+                await asyncio.sleep(0.02)
+            assert station.losses.reason.startswith("the station could not tidy up: ")
+            assert str(tmp_path) not in station.losses.reason
+            unused.rmdir()
+            unused.write_bytes(b"")
+            os.utime(unused, (0, 0))
+            while unused.exists():
+                await asyncio.sleep(0.02)
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
 
 
 def test_recipes_are_chosen_by_name_part_or_as_the_only_one(bundle: Path, tmp_path: Path) -> None:
