@@ -19,7 +19,7 @@ else:
 
     Bool = Float = Integer = Shaped = UInt8 = _Plain
 
-__all__ = ["Bool", "Float", "Integer", "Shaped", "UInt8", "is_bounded", "is_series"]
+__all__ = ["Bool", "Float", "Integer", "Shaped", "UInt8", "is_bounded", "is_series", "noun_of_item"]
 
 
 def is_series(shape: tuple[int, ...]) -> bool:
@@ -30,3 +30,10 @@ def is_series(shape: tuple[int, ...]) -> bool:
 def is_bounded(shape: tuple[int, ...]) -> bool:
     """Whether items of this shape lie in [-1, 1], as those of images do; all others have no bounds."""
     return len(shape) == 3 and not is_series(shape)
+
+
+def noun_of_item(shape: tuple[int, ...]) -> str:
+    """What people call one item of this shape."""
+    if len(shape) == 1:
+        return "row"
+    return "window" if is_series(shape) else "image"

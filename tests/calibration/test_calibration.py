@@ -56,6 +56,13 @@ def test_round_trip_through_json_is_exact(scores, rule):
     assert restored.with_(false_alarm_rate=0.2).threshold == calibration.with_(false_alarm_rate=0.2).threshold
 
 
+def test_ranks_stay_ranks_under_rules_that_go_by_no_rate(scores):
+    by_ranks = Calibration.fit(scores, rule="cross-conformal", folds=5)
+    best = by_ranks.with_(labelled=(np.array([3.0, 250.0, 260.0, 300.0]), np.array([0, 0, 1, 1])))
+    assert (best.threshold.rule, best.threshold.value) == ("best-f1", 255.0)
+    assert best.with_(false_alarm_rate=0.05).threshold == by_ranks.with_(false_alarm_rate=0.05).threshold
+
+
 def test_round_trip_without_maps(scores):
     fields, arrays = Calibration.fit(scores).to_dict()
     assert list(arrays) == ["scores"]

@@ -10,7 +10,16 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from hizumi.detectors import Detector
-from hizumi.models import CanContinue, CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
+from hizumi.models import (
+    CanContinue,
+    CanDecode,
+    CanEncode,
+    CanReconstruct,
+    CanSample,
+    CanSampleClasses,
+    CanTranslate,
+    HasLikelihood,
+)
 from hizumi.networks.kernels import single_precision_on
 from hizumi.registry import construct, find_detectors, find_models, specify
 from hizumi.shapes import is_series
@@ -47,6 +56,9 @@ def answers(model: Trainable, shape: tuple[int, ...]) -> dict[str, Tensor]:
     with torch.no_grad(), single_precision_on(next(model.parameters()).device):
         if isinstance(model, CanSample):
             made["sample"] = model.sample(3, seed=1)
+        if isinstance(model, CanSampleClasses) and model.classes:
+            labels = torch.tensor([1, 0, 1], device=next(model.parameters()).device)
+            made["sample of classes"] = model.sample(3, seed=1, labels=labels)
         if isinstance(model, CanContinue) and is_series(shape):
             made["continued"] = model.continued(data[..., :7], seed=1)
         if isinstance(model, CanReconstruct):

@@ -91,6 +91,15 @@ def test_images_drawn_like_those_learned_from_are_not_accused(tmp_path: Path) ->
     assert accused == 0
 
 
+def test_images_of_most_different_sizes_have_the_form_of_one_another(tmp_path: Path) -> None:
+    sizes = [(side, side) for side in range(40, 600, 14)] + [(40, 560), (560, 40)]
+    parts = [Image.fromarray(np.full(size, 128, dtype=np.uint8)) for size in sizes]
+    found = Appearance.of(open_source(saved(tmp_path / "sizes", parts)), WINDOW)
+    assert found is not None
+    for height, width in sizes:
+        found.refuse_other_form(height, width)
+
+
 def test_too_few_images_and_rows_say_nothing(learned: Appearance) -> None:
     dark = np.zeros((2, 72, 88, 1), dtype=np.uint8)
     assert learned.differences(open_source(dark), WINDOW) == ()

@@ -129,6 +129,17 @@ def test_best_f1_needs_labels(inspector: Inspector, tmp_path: Path) -> None:
     assert (other.predict(photographs(20, seed=2, flawed=True)) == -1).all()
 
 
+def test_a_rate_after_best_f1_promises_what_the_fit_did(tmp_path: Path) -> None:
+    good = np.random.default_rng(0).normal(size=(60, 3))
+    np.savetxt(tmp_path / "good.csv", good, delimiter=",", header="a,b,c", comments="")
+    lines = [f"{','.join(map(str, row))},good" for row in good[:9]] + ["9,9,9,bad"] * 9
+    (tmp_path / "labelled.csv").write_text("\n".join(["a,b,c,label", *lines]))
+    crossed = Inspector("mahalanobis", rule="cross-conformal", folds=5, false_alarm_rate=0.1).fit(tmp_path / "good.csv")
+    promised = crossed.calibration_.threshold
+    assert crossed.calibrate(labelled=tmp_path / "labelled.csv").calibration_.threshold.rule == "best-f1"
+    assert crossed.calibrate(false_alarm_rate=0.1).calibration_.threshold == promised
+
+
 def test_rules_that_cannot_work_are_refused_before_the_training() -> None:
     for rule, said in (
         ("best-f1", "needs labelled data"),

@@ -54,6 +54,15 @@ def test_the_score_of_each_step_is_the_mean_of_the_windows_over_it(inspector: In
     assert [block.name for block in blocks][:2] == ["array 0:32", "array 32:64"]
 
 
+def test_what_is_said_of_new_recordings_holds_for_arrays_too(inspector: Inspector) -> None:
+    values = waves(64, 1)
+    held, values[10] = values[9].copy(), np.nan
+    with pytest.raises(DataError, match="the value is missing"):
+        inspector.to_inspect(values)
+    (recording,) = inspector.to_inspect(values, series=SeriesOptions(missing="hold")).recordings
+    np.testing.assert_array_equal(recording.values[10], held)
+
+
 def test_a_channel_of_small_numbers_that_stands_still_is_found(inspector: Inspector) -> None:
     blocks = inspector.inspect(broken())
     ranked = sorted(blocks, key=lambda block: -block.score)

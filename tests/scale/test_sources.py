@@ -114,6 +114,13 @@ def test_a_path_that_leads_nowhere_is_a_row_with_its_reason(folder: Path, bundle
     assert [row["reason"] for row in merged(tmp_path / "out")] == [None, "there is no such file"]
 
 
+def test_a_list_of_nothing_but_paths_that_lead_nowhere_is_completed(bundle: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "absent.csv"
+    listed.write_text("path\n" + "".join(f"{number}.png\n" for number in range(9)))
+    inspect_into(tmp_path / "out", bundle, listed)
+    assert [row["reason"] for row in merged(tmp_path / "out")] == ["there is no such file"] * 9
+
+
 @pytest.mark.parametrize("form", ["bytes", "hugging face", "of any name"])
 def test_bytes_in_parquet(
     form: str, folder: Path, bundle: Path, expected: list[tuple[str, float]], tmp_path: Path
@@ -251,6 +258,13 @@ def test_rows_after_one_that_could_not_be_fetched(
 def test_the_same_twice_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is named twice, or lies in"):
         list(items_of([str(folder.parent), str(folder / "00000.png")]))
+
+
+def test_a_folder_within_another_is_refused_whatever_comes_between_their_names(tmp_path: Path) -> None:
+    for name in ("new", "new-2", "new/late"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match=r"new/late is named twice, or lies in .*/new;"):
+        list(items_of([str(tmp_path / name) for name in ("new", "new-2", "new/late")]))
 
 
 def test_a_name_that_a_list_has_twice_is_refused(folder: Path, bundle: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -79,6 +80,15 @@ def test_a_full_disk_is_one_line_without_a_path_and_leaves_nothing(
     assert list(pictures.keys()) == []
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     assert pictures.read(pictures.keep(b"abc")) == b"abc"
+
+
+def test_a_folder_that_cannot_be_looked_into_is_as_one_that_cannot_be_written(tmp_path: Path) -> None:
+    pictures = Pictures(tmp_path)
+    key = pictures.keep(b"abc")
+    shutil.rmtree(tmp_path / key[:2])
+    (tmp_path / key[:2]).write_bytes(b"")  # a file where the folder was
+    with pytest.raises(SaveError, match="a picture could not be kept"):
+        pictures.keep(b"abc")
 
 
 class Yard:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import re
 import shutil
 import threading
@@ -305,6 +306,55 @@ def test_no_source_brings_what_the_station_itself_writes(
             Station.open(settings)
 
 
+def test_a_source_goes_on_after_a_picture_that_could_not_be_judged(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    for number in range(2):
+        (folder / f"{number}.png").write_bytes(picture(number))
+    judged = Station._judged
+
+    def fails_at_first(station: Station, arrival: Arrival, *others: Any) -> Any:
+        if arrival.name == "0.png":
+            raise MemoryError
+        return judged(station, arrival, *others)
+
+    async def use(station: Station) -> None:
+        monkeypatch.setattr(Station, "_judged", fails_at_first)
+        async with asyncio.timeout(20):
+            while not station.log.find().entries:
+                await asyncio.sleep(0.02)
+        assert [entry.name for entry in station.log.find().entries] == ["1.png"]
+        assert station.losses.reason == "a picture of folder was not judged (MemoryError)"
+
+    source = {"kind": "folder", "path": str(folder), "complete": "renamed"}
+    at_work(replace(station_of(bundle, tmp_path / "station"), sources=(source,)), use)
+
+
+def test_tidying_that_failed_is_told_and_done_later(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hizumi.station.station.TIDYING_SECONDS", 0.05)
+
+    async def use(station: Station) -> None:
+        unused = Path(station.pictures.root / "ab" / "cd" / f"abcd{'0' * 60}")
+        unused.mkdir(parents=True)  # which cannot be removed as a file is
+        os.utime(unused, (0, 0))
+        async with asyncio.timeout(20):
+            while not station.losses.reason:
+                await asyncio.sleep(0.02)
+            assert station.losses.reason.startswith("the station could not tidy up: ")
+            assert str(tmp_path) not in station.losses.reason
+            unused.rmdir()
+            unused.write_bytes(b"")
+            os.utime(unused, (0, 0))
+            while unused.exists():
+                await asyncio.sleep(0.02)
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
+
+
 def test_recipes_are_chosen_by_name_part_or_as_the_only_one(bundle: Path, tmp_path: Path) -> None:
     recipes = (
         RecipeSettings(name="bolts", bundle=bundle, parts=("B*",)),
@@ -325,16 +375,19 @@ def test_recipes_are_chosen_by_name_part_or_as_the_only_one(bundle: Path, tmp_pa
 
 
 def test_views_give_one_verdict_and_a_late_one_none(bundle: Path, tmp_path: Path) -> None:
-    recipe = RecipeSettings(name="plates", bundle=bundle, views=("top", "side"), view_seconds=0.2)
+    recipe = RecipeSettings(name="plates", bundle=bundle, views=("top", "side"), view_seconds=3)
 
     async def use(station: Station) -> None:
+        parts = []
         with station.events.heard() as events:
             await station.inspect(arrival(1, part="A", view="top"))
             await station.inspect(arrival(2, part="A", view="side", defect=True))
             await station.inspect(arrival(3, part="B", view="top"))
-            await asyncio.sleep(1.2)
-        told = [events.get_nowait() for _ in range(events.qsize())]
-        parts = [(event.data["part"], event.data["anomalous"]) for event in told if event.name == "part"]
+            async with asyncio.timeout(60):
+                while len(parts) < 2:
+                    event = await events.get()
+                    assert event is not None, "it has not ended"
+                    parts += [(event.data["part"], event.data["anomalous"])] if event.name == "part" else []
         assert parts == [("A", True), ("B", None)]
 
     at_work(StationSettings(recipes=(recipe,), folder=tmp_path / "station"), use)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hizumi.errors import SaveError
-from hizumi.storage.files import printable, write_atomically
+from hizumi.storage.files import atomic_file, printable, write_atomically
 from hizumi.storage.tables import write_csv, write_json
 
 
@@ -115,3 +115,14 @@ def test_folders_are_made_and_links_kept(tmp_path: Path) -> None:
     write_atomically(tmp_path / "link.json", b"2")
     assert target.read_bytes() == b"2"
     assert (tmp_path / "link.json").is_symlink()
+
+
+def test_of_two_files_that_are_written_together_the_one_that_failed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", fail_with_full_disk)
+    with pytest.raises(SaveError) as caught, atomic_file(tmp_path / "List"), atomic_file(tmp_path / "Part") as part:
+        part.write(b"content")
+    advice = "no space left on device; free space there, or choose another place"
+    assert str(caught.value) == f"could not write {tmp_path / 'Part'}: {advice}"
+    assert not list(tmp_path.iterdir())

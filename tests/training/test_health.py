@@ -92,6 +92,18 @@ def test_held_out_reconstructions_are_measured_against_the_mean_of_the_training_
     assert check_reconstructions(learned_by_heart, Rebuilt(unseen[:1], of_others[:1])) == []  # one says little
 
 
+def test_training_items_that_are_all_the_same_leave_held_out_ones_to_be_measured() -> None:
+    standing_still = np.zeros((20, 1, 1, 8), np.float32)
+    unseen = np.random.default_rng(0).normal(size=(9, 1, 1, 8)).astype(np.float32)
+    learned_by_heart = Rebuilt(standing_still, standing_still)
+    (finding,) = check_reconstructions(learned_by_heart, Rebuilt(unseen, -unseen), "window")
+    assert finding.message == (
+        "held-out normal windows are rebuilt with 4.0 times the squared error of the mean window: it rebuilds only "
+        "what it was trained on"
+    )
+    assert check_reconstructions(learned_by_heart, Rebuilt(unseen, unseen / 2)) == []
+
+
 def test_a_critic_that_is_never_wrong_about_pairs_is_named() -> None:
     generator = np.random.default_rng(0)
     data, model = generator.normal(1, 1, 200), generator.normal(-1, 1, 200)

@@ -91,6 +91,19 @@ def test_patience_ends_training_when_nothing_is_gained() -> None:
     assert [record["validation"] for record in records] == [1.0] * 4
 
 
+def test_losses_of_validation_differ_by_weights_alone() -> None:
+    """What they draw at random is equal in every epoch, and in all processes, whose steps draw each its own."""
+
+    class Noisy(Line):
+        def validation_loss(self, batch: Tensor) -> Tensor:
+            return super().validation_loss(batch) + torch.rand(())
+
+    options = TrainingOptions(budget=Budget(epochs=3, patience=3), batch_size=12)
+    records = fit([Noisy(learning_rate=0.0)], DATA, options, validation=TensorSource(DATA)).records
+    (loss,) = {record["validation"] for record in records if "validation" in record}
+    assert 1 < loss < 2
+
+
 def test_patience_needs_held_out_items_like_those_of_the_training() -> None:
     options, seen = TrainingOptions(budget=Budget(epochs=2, patience=1), batch_size=8), list[object]()
     with pytest.raises(UsageError, match="patience needs held-out normal data"):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -24,14 +24,45 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ArchiveRequest:
-    """What is to be scored into which folder, as it was typed."""
+class ArchiveArguments:
+    """Into which folder an archive is scored, and who shares the work."""
 
-    bundle: Path
-    data: Sequence[str]
-    output: Path
-    recursive: bool
-    maps: Path | None
+    heading: ClassVar[str] = "Archives"
+
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            callback=options.writable_folder,
+            help="Score an archive, however large, into this folder: Parquet files with a row for each image. The same "
+            "command goes on where it was interrupted; hizumi merge makes one table.",
+        ),
+    ] = None
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="With --output: share the work among the workers of a Ray cluster: local (all cores of this machine), "
+            "auto (the cluster that runs on it), HOST:6379 or ray://HOST:10001.",
+        ),
+    ] = None
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="With --on: so many; else one for each core.")
+    ] = None
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="With --output: do one of N shares alone, 0/N to N-1/N, as jobs of any scheduler do in one folder.",
+        ),
+    ] = None
+
+    def refuse_without_output(self) -> None:
+        """Raise UsageError where work is to be shared that is no archive's."""
+        if self.output is None and any(given is not None for given in (self.on, self.workers, self.shard)):
+            raise UsageError("--on, --workers and --shard share out an archive; name the folder for it with --output")
 
 
 def refuse_beside_output(**others: object) -> None:
@@ -41,40 +72,44 @@ def refuse_beside_output(**others: object) -> None:
             raise UsageError(f"--{name.replace('_', '-')} does not go with --output; leave one of them out")
 
 
-def inspect_archive(request: ArchiveRequest, on: str | None, workers: int | None, shard_text: str | None) -> None:
+def inspect_archive(
+    bundle: Path, data: Sequence[str], archived: ArchiveArguments, *, recursive: bool, maps: Path | None
+) -> None:
     """Score whatever of an archive has not been scored: here, as one shard of several, or on a cluster."""
     from hizumi.scale.archive import Shard, open_archive
     from hizumi.scale.cluster import refuse_no_address
     from hizumi.scale.running import score_on, score_shard
     from hizumi.scale.scoring import BlockScorer, archive_inspector
 
+    assert archived.output is not None, "an archive is scored into a folder"
+    on, shard_text = archived.on, archived.shard
     if on is not None and shard_text is not None:
         raise UsageError("--on shares the whole archive out by itself; leave --shard out")
-    if on is None and workers is not None:
+    if on is None and archived.workers is not None:
         raise UsageError("--workers are those of a cluster; name it with --on")
     if on is not None:
         refuse_no_address(on)
-    options.refuse_over_inputs([request.bundle, *request.data], maps=request.maps)
-    if request.recursive:
-        options.refuse_among_inputs(request.data, maps=request.maps)
+    options.refuse_over_inputs([bundle, *data], maps=maps)
+    if recursive:
+        options.refuse_among_inputs(data, maps=maps)
     shard = Shard() if shard_text is None else Shard.parse(shard_text)
     console = console_beside(None)
     # Before the data are listed, which may take hours, and the folder is that bundle's.
-    archive_inspector(request.bundle, request.bundle.name, draws_maps=request.maps is not None)
+    archive_inspector(bundle, bundle.name, draws_maps=maps is not None)
     archive = open_archive(
-        request.output,
-        request.bundle,
-        request.data,
-        recursive=request.recursive,
-        maps=request.maps,
+        archived.output,
+        bundle,
+        data,
+        recursive=recursive,
+        maps=maps,
         trust_listing=shard_text is not None,
         on_wait=lambda holder: typer.echo(f"Waiting for {holder}, which lists the data.", err=True),
     )
-    scorer = BlockScorer(request.output)
+    scorer = BlockScorer(archived.output)
     for note in scorer.notes():
         console.print(coloured(f"Note: {note}.", WARNING))
     with archive.held(shard), shown_progress() as observe:
-        tally = score_shard(scorer, shard, observe) if on is None else score_on(archive, on, workers, observe)
+        tally = score_shard(scorer, shard, observe) if on is None else score_on(archive, on, archived.workers, observe)
     _show_run(archive, shard, tally)
 
 

@@ -1,14 +1,13 @@
 """`hizumi inspect`: verdicts on new images."""
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hizumi.cli import options
-from hizumi.cli.archive import ArchiveRequest, inspect_archive, refuse_beside_output
+from hizumi.cli.archive import ArchiveArguments, inspect_archive, refuse_beside_output
 from hizumi.cli.console import BAD, GOOD, answer, coloured, print_table
 from hizumi.cli.follow import follow as followed
 from hizumi.cli.progress import shown_progress
@@ -25,9 +24,8 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 20
 
-archive_option = partial(typer.Option, rich_help_panel="Archives")
 
-
+@options.grouped
 def inspect(
     bundle: options.BundlePath,
     paths: Annotated[
@@ -39,37 +37,8 @@ def inspect(
             help="Images, folders, or one file that holds arrays or a table; with --output, see below.",
         ),
     ],
-    output: Annotated[
-        Path | None,
-        archive_option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            callback=options.writable_folder,
-            help="Score an archive, however large, into this folder: Parquet files with a row for each image. The same "
-            "command goes on where it was interrupted; hizumi merge makes one table.",
-        ),
-    ] = None,
-    on: Annotated[
-        str | None,
-        archive_option(
-            "--on",
-            metavar="ADDRESS",
-            help="With --output: share the work among the workers of a Ray cluster: local (all cores of this machine), "
-            "auto (the cluster that runs on it), HOST:6379 or ray://HOST:10001.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None, archive_option("--workers", metavar="N", min=1, help="With --on: so many; else one for each core.")
-    ] = None,
-    shard: Annotated[
-        str | None,
-        archive_option(
-            "--shard",
-            metavar="I/N",
-            help="With --output: do one of N shares alone, 0/N to N-1/N, as jobs of any scheduler do in one folder.",
-        ),
-    ] = None,
+    *,
+    archived: ArchiveArguments,
     json_to: options.JsonTo = None,
     csv_to: options.CsvTo = None,
     maps: Annotated[
@@ -84,14 +53,7 @@ def inspect(
     fail_on_anomaly: options.FailOnAnomaly = False,
     recursive: options.Recursive = True,
     channels: options.Channels = None,
-    resample: options.Resample = None,
-    missing: options.Missing = None,
-    ignore: Annotated[
-        str | None, options.series_option(metavar="A,B", help="Columns of a series that are not read, such as times.")
-    ] = None,
-    time_column: options.TimeColumn = None,
-    group_column: options.GroupColumn = None,
-    date_order: options.DateOrder = None,
+    recordings: options.RecordingArguments,
     strict: options.Strict = False,
     follow: Annotated[
         bool,
@@ -118,23 +80,19 @@ def inspect(
     With --output, PATHS are folders, patterns, .csv or .parquet files with a column `path`, .parquet files with the
     bytes of images, .tar files such as shards of WebDataset, and any of these behind URLs such as s3://.
     """
-    said = {"ignore": ignore, "time_column": time_column, "group_column": group_column, "date_order": date_order}
-    if output is not None:
+    if archived.output is not None:
         refuse_beside_output(
             json=json_to,
             csv=csv_to,
             fail_on_anomaly=fail_on_anomaly or None,
             channels=channels,
-            resample=resample,
-            missing=missing,
-            **said,
+            **vars(recordings),
             strict=strict or None,
             follow=follow or None,
         )
-        inspect_archive(ArchiveRequest(bundle, paths, output, recursive, maps), on, workers, shard)
+        inspect_archive(bundle, paths, archived, recursive=recursive, maps=maps)
         return
-    if any(given is not None for given in (on, workers, shard)):
-        raise UsageError("--on, --workers and --shard share out an archive; name the folder for it with --output")
+    archived.refuse_without_output()
     options.refuse_mixed(json_to, csv_to)
     options.refuse_over_inputs([bundle, *paths], json=json_to, csv=csv_to, maps=maps)
     if recursive:
@@ -144,8 +102,8 @@ def inspect(
 
     inspector = load_inspector(bundle)
     if follow:
-        _refuse_beside_follow(json_to, csv_to, maps, resample, missing)
-        if followed(inspector, paths, adaptive=adaptive, **said) and fail_on_anomaly:
+        _refuse_beside_follow(json_to, csv_to, maps, recordings.resample, recordings.missing)
+        if followed(inspector, paths, adaptive=adaptive, **recordings.of_columns()) and fail_on_anomaly:
             raise typer.Exit(ANOMALOUS_FOUND)
         return
     if adaptive:
@@ -154,9 +112,7 @@ def inspect(
     if maps is not None and inspector.calibration_.pixel_threshold is None and not is_series:
         raise UsageError(f"{bundle}: its detector gives no maps; leave --maps out, or fit one that does (hizumi list)")
     given = paths[0] if len(paths) == 1 else paths
-    series = SeriesOptions.as_typed(
-        is_series=is_series, remedy=NO_SERIES_LEARNED, resample=resample, missing=missing, **said
-    )
+    series = SeriesOptions.as_typed(is_series=is_series, remedy=NO_SERIES_LEARNED, **vars(recordings))
     manifest = inspector.compared(inspector.to_inspect(given, recursive=recursive, channels=channels, series=series))
     inspection = _inspected(inspector, manifest, maps, strict)
     failures, unopened = unread(inspection.failures), unread(inspection.unopened)

@@ -89,6 +89,8 @@ class Appearance:
             low, high = np.quantile([getattr(look, name) for look in looks], (0.01, 0.99))
             margin = max(MARGIN * (high - low), LEAST_MARGIN)
             ranges[name] = float(low - margin), float(high + margin)
+        for name in ("height", "width"):  # a lower end below 1 would turn bounds of proportions around
+            ranges[name] = max(ranges[name][0], 1.0), ranges[name][1]
         return cls(ranges, tuple(sorted({look.file_type for look in looks})), spreads_of(looks), framed=True)
 
     def differences(self, manifest: Manifest, window: Window | None, region: Region | None = None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ Purpose = Literal[
     "networks",
     "step",
     "statistics",
+    "validation",
     "reference",
     "held out",
     "drawn scratches",

@@ -11,6 +11,7 @@ from hizumi.evaluation.extractors import extractor
 from hizumi.evaluation.inversion import check_inversion
 from hizumi.models import CanReconstruct, CanSample
 from hizumi.models.abilities import JudgesPairs
+from hizumi.shapes import noun_of_item
 from hizumi.training import Trainable
 from hizumi.training.health import Finding, Rebuilt, check_losses, check_reconstructions
 from hizumi.training.journal import Journal
@@ -36,12 +37,12 @@ def _of_items(model: Trainable, items: Batches, held_out: Batches | None) -> lis
     if isinstance(model, CanSample):
         features = extractor("pixels")
         findings += check_samples(features(some), features(model.sample(SAMPLES, seed=0)))
-    few = some[: min(len(some), SAMPLES)]
+    few, noun = some[: min(len(some), SAMPLES)], noun_of_item(tuple(some.shape[1:]))
     if isinstance(model, CanReconstruct) and some.ndim == 4:
         unseen = None if held_out is None else _rebuilt(model, _spread(held_out, SAMPLES, crops))
-        findings += check_reconstructions(_rebuilt(model, few), unseen)
+        findings += check_reconstructions(_rebuilt(model, few), unseen, noun)
     if isinstance(model, JudgesPairs):
-        findings += check_inversion(model, few)
+        findings += check_inversion(model, few, noun)
     return findings
 
 

@@ -16,6 +16,7 @@ from hizumi.preprocessing import Preprocessing, in_batches
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs
 from hizumi.preprocessing.reading import Piece, Reader, stored_pieces
 from hizumi.preprocessing.window_health import check_window
+from hizumi.shapes import noun_of_item
 from hizumi.training.health import Finding, Rebuilt, check_losses, check_reconstructions, check_scores
 from hizumi.training.journal import Journal
 
@@ -59,12 +60,13 @@ def check_detector(
         by_nature = (by_folds and not detector.phases()) or _remembers(detector)
         seen = scores if by_nature else training["score"]
         findings += check_scores(seen, scores, store.manifest.noun, by_folds=by_folds)
+    noun = noun_of_item(store.shape)
     if "reconstruction" in training:
         unseen = gathered(middles(held_out))
-        findings += check_reconstructions(_rebuilt(training), _rebuilt(unseen) if unseen else None)
+        findings += check_reconstructions(_rebuilt(training), _rebuilt(unseen) if unseen else None, noun)
     for model in detector.phases():
         if isinstance(model, JudgesPairs):
-            findings += check_inversion(model, torch.from_numpy(training["item"]))
+            findings += check_inversion(model, torch.from_numpy(training["item"]), noun)
     return findings
 
 

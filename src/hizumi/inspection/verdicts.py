@@ -110,7 +110,8 @@ class InspectorBase(ABC):
         `series` says how recordings are to be read, beyond the form that was learned.
         """
         self.scorer()  # raises NotFittedError before anything is opened
-        if isinstance(X, str | Path) or (isinstance(X, list | tuple) and not is_table(X)):
+        is_source = isinstance(X, str | Path) or (isinstance(X, list | tuple) and not is_table(X))
+        if is_source or series is not None:
             learned = self.preprocessing_.as_learned
             return open_source(
                 X,

@@ -91,7 +91,7 @@ class ConditionalGAN(CanSampleClasses):
         if labels.shape != (count,) or not bool(((labels >= 0) & (labels < self.classes)).all()):
             raise UsageError(f"sample needs {count} labels of 0 to {self.classes - 1}, one for each item")
         codes = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
-        inputs = self.with_class(codes, labels).to(self.device)
+        inputs = self.with_class(codes, labels.to(codes.device)).to(self.device)
         generator = self.generator if self.average is None else self.average.network
         self.eval()
         with torch.no_grad():

@@ -20,7 +20,6 @@ SMALLEST, LARGEST, SHARE = 32, 8192, 100
 """Images of a block: a hundredth of those before it, so that workers end together, within these bounds."""
 FOLDER, UNOPENED = "listing", "unopened.csv"
 DIGEST = b"hizumi.digest"
-SEVERAL = 3
 
 
 @dataclass(frozen=True)

@@ -111,11 +111,15 @@ class BlockScorer:
 
 
 def _refuse_unreached(rows: Sequence[Row]) -> None:
-    """Raise RunError where no content could be fetched: then these are no verdicts that could be kept."""
-    if len(rows) >= TOO_MANY_UNREACHED and all(row["sha256"] is None for row in rows):
+    """Raise RunError where no content could be fetched: then these are no verdicts that could be kept.
+
+    Listed files that were not there to begin with have their rows, which say so.
+    """
+    unreached = [row for row in rows if row.get("unreached", False)]
+    if len(unreached) >= TOO_MANY_UNREACHED and all(row["sha256"] is None for row in rows):
         raise RunError(
-            f"none of {len(rows)} images from {rows[0]['name']} on can be fetched ({rows[0]['reason']}); give the same "
-            "command again once their storage is back"
+            f"none of {len(unreached)} images from {unreached[0]['name']} on can be fetched "
+            f"({unreached[0]['reason']}); give the same command again once their storage is back"
         )
 
 

@@ -64,7 +64,8 @@ def _expanded(given: str) -> list[str]:
 
 def _refuse_within(places: Sequence[str]) -> None:
     """Raise UsageError where one of several is another, or lies in it: its images would be there twice."""
-    whole = sorted(place if is_url(place) else str(with_home(place).resolve()) for place in places)
+    whole = [place if is_url(place) else str(with_home(place).resolve()) for place in places]
+    whole.sort(key=lambda place: place.split("/"))  # what lies in `new` comes before `new-2`
     for first, second in pairwise(whole):
         if second == first or second.startswith(f"{first.rstrip('/')}/"):
             raise UsageError(

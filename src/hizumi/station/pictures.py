@@ -40,7 +40,7 @@ class Pictures:
         place = self._place(key)
         if place is None:
             raise DataError(f"pictures are kept with suffixes such as .png, not {suffix[:20]!r}")
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # whatever is wrong with what lies there, writing it anew tells
             os.utime(place)  # or a pruning that has just found it unused would remove it
             if os.stat(place).st_size == len(content):  # noqa: PTH116 - a Path interns its parts, new ones each time
                 return key

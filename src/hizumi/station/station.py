@@ -190,7 +190,12 @@ class Station:
     async def _take_from(self, source: Source) -> None:
         """Judge what a source brings, one picture after another; each is put away once the log has it."""
         async for arrival in source.arrivals():
-            kept = await self._inspect_patiently(arrival)
+            try:
+                kept = await self._inspect_patiently(arrival)
+            except Exception as error:  # whatever it is, pictures that follow must be judged
+                self.losses.entries += 1
+                self.losses.reason = f"a picture of {printable(source.name)} was not judged ({type(error).__name__})"
+                continue
             if kept.is_kept:
                 await source.done(arrival, kept.entry)
 
@@ -227,6 +232,8 @@ class Station:
             await asyncio.to_thread(prune, self.log, self.pictures, self.settings.retention, datetime.now(UTC))
         except HizumiError as error:
             self.losses.reason = f"the station could not tidy up: {error}"
+        except OSError as error:  # whose text may hold a path
+            self.losses.reason = f"the station could not tidy up: {(error.strerror or 'no reason known').lower()}"
 
     def _judge_and_keep(
         self, kept: "Future[Kept]", arrival: Arrival, recipe: Recipe, judge: Judge, arrived: float

@@ -102,10 +102,6 @@ class Views:
         """Verdicts on all parts that are waited for, when the station ends."""
         return tuple(self._incomplete(part, now) for part in list(self._waiting))
 
-    def next_expiry(self) -> datetime | None:
-        """When the time of the first part is over; None where none is waited for."""
-        return min((waiting.until for waiting in self._waiting.values()), default=None)
-
     def to_dict(self) -> dict[str, Any]:
         """The parts that are waited for, ready for JSON, by the ids of their views."""
         return {

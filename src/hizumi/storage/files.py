@@ -78,6 +78,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         temporary.replace(path)
         _flush_folder(path.parent)
+    except SaveError:  # of another file, which is written meanwhile
+        raise
     except OSError as error:
         raise save_error(str(path), error) from error
     finally:

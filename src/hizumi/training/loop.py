@@ -280,6 +280,8 @@ class _Phase:
     @torch.no_grad()
     def _validate(self, validation: Batches, record: dict[str, Any]) -> None:
         self.model.eval()
+        # Equal draws in all processes, which stop by this loss, and in every epoch: epochs differ by weights alone.
+        self._seed(seed_for("validation", self.options.seed))
         total = 0.0
         for batch in in_order(validation):
             loss = self.model.validation_loss(moved(batch, self.fabric.device))

@@ -90,6 +90,7 @@ def test_windows_as_asked_for() -> None:
     ):
         form = open_recordings(noise(), asked).form
         assert (form.length, form.hop, form.block) == (*expected, 2 * asked.length)
+        assert open_recordings(noise(), asked, form).form == form  # the same once more is nothing else
     for wrong in (SeriesOptions(length=3), SeriesOptions(overlap=1.0), SeriesOptions(overlap=-0.1)):
         with pytest.raises(UsageError, match="give"):
             open_recordings(noise(), wrong)

@@ -198,6 +198,26 @@ def _typed(name: str, value: Any) -> list[str]:
 
 
 @dataclass(frozen=True)
+class RecordingArguments:
+    """How recordings are to be read that are judged by what was learned, by names of `SeriesOptions.as_typed`."""
+
+    heading: ClassVar[str] = "Time series"
+
+    resample: Resample = None
+    missing: Missing = None
+    ignore: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Columns of a series that are not read, such as times.")
+    ] = None
+    time_column: TimeColumn = None
+    group_column: GroupColumn = None
+    date_order: DateOrder = None
+
+    def of_columns(self) -> dict[str, str | None]:
+        """What is said of columns, which rows that still arrive have too."""
+        return {name: value for name, value in vars(self).items() if name not in ("resample", "missing")}
+
+
+@dataclass(frozen=True)
 class SizingArguments:
     """How images are brought to the size and range that networks take."""
 

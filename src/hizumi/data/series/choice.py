@@ -44,7 +44,7 @@ def chosen_windows(recordings: Sequence[Float[np.ndarray, "_ c"]], options: Seri
         hop, reason = _hop(length, correlation, sum(map(len, recordings)))
         reasons.append(reason)
     else:
-        hop = min(_divisors(length), key=lambda divisor: abs(divisor - (1 - overlap) * length))
+        hop = _hop_by(overlap, length)
     why = f", since {', and '.join(reasons)}; --length and --overlap say otherwise" if reasons else ""
     return length, hop, f"windows of {length} steps, one every {hop}{why}"
 
@@ -129,16 +129,20 @@ def _hop(length: int, correlation: Float[np.ndarray, "lags"], steps: int) -> tup
     return hop, f"values are no longer alike after {after} (autocorrelation below {CLEAR:g})"
 
 
+def _hop_by(overlap: float, length: int) -> int:
+    """The divisor of the length by which windows come nearest to this overlap."""
+    return min(_divisors(length), key=lambda divisor: abs(divisor - (1 - overlap) * length))
+
+
 def _divisors(length: int) -> list[int]:
     return [divisor for divisor in range(1, length + 1) if length % divisor == 0]
 
 
 def refuse_other_windows(options: SeriesOptions, length: int, hop: int) -> None:
     """Raise UsageError where options ask for other windows than were learned from."""
-    asked = options.length not in (None, length) or (
-        options.overlap is not None and round((1 - options.overlap) * length) != hop
-    )
-    if asked:
+    if options.length not in (None, length) or (
+        options.overlap is not None and _hop_by(options.overlap, length) != hop
+    ):
         raise UsageError(
             f"windows have {length} steps, one every {hop}, as learned from; leave out --length and --overlap"
         )
