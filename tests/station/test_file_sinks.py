@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hizumi.errors import DataError
 from hizumi.station.sinks import DeliveryError, Sink, sink_from
 from hizumi.station.views import Views
 from tests.station.entries import START, entry, rich_entry
@@ -118,6 +119,16 @@ def test_alarms_are_a_picture_and_its_record(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "alarms/2026-02-28/233000-d1.json").read_text(encoding="utf-8"))
     assert record == {**PAYLOAD, "pictures": ["233000-d1-0.png"]}
     assert (tmp_path / "alarms/2026-02-28/233000-d1-0.png").read_bytes() == b"picture"
+
+
+def test_an_alarm_is_told_although_its_picture_was_damaged_on_the_disk(tmp_path: Path) -> None:
+    def damaged(sha256: str) -> bytes:
+        raise DataError(f"the picture {sha256} was damaged on the disk")
+
+    sink = sink_from({"kind": "alarm_folder", "path": str(tmp_path / "alarms")}, picture_of=damaged)
+    delivered(sink, PAYLOAD)
+    record = json.loads((tmp_path / "alarms/2026-02-28/233000-d1.json").read_text(encoding="utf-8"))
+    assert record == {**PAYLOAD, "pictures": []}
 
 
 def test_the_row_of_a_part_counts_the_regions_of_all_views(tmp_path: Path) -> None:

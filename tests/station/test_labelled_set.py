@@ -123,7 +123,10 @@ def test_of_equal_pictures_the_last_word_counts(lite: Log, tmp_path: Path) -> No
     key = pictures.keep(picture(1))
     lite.add([entry(n, picture_sha256=key) for n in (1, 2)])
     lite.add([entry(3, picture_sha256=pictures.keep(picture(3))), entry(4), entry(5, recipe="other")])
-    for number, label in [(2, "defect"), (1, "good"), (3, "unsure"), (4, "good"), (5, "good")]:
+    damaged = pictures.keep(picture(6))
+    (tmp_path / "pictures" / damaged[:2] / damaged[2:4] / damaged).write_bytes(picture(7))
+    lite.add([entry(6, picture_sha256=damaged)])
+    for number, label in [(2, "defect"), (1, "good"), (3, "unsure"), (4, "good"), (5, "good"), (6, "good")]:
         lite.review(Review(entry(number).id, label, "ann"))  # type: ignore[arg-type]
     made = export_labelled_set(lite, pictures, tmp_path / "set", test_share=0, recipe="bracket")
     assert made.counts == {"train/good": 1}
@@ -132,6 +135,7 @@ def test_of_equal_pictures_the_last_word_counts(lite: Log, tmp_path: Path) -> No
         "left out, as reviewers were unsure: 1 picture",
         "inspected and reviewed more than once, of which the last counts: 1 picture (1 with another word before)",
         "left out, as no longer kept: 1 reviewed picture",
+        "left out, as damaged on the disk: 1 reviewed picture",
     )
     with pytest.raises(UsageError, match="not empty"):
         export_labelled_set(lite, pictures, tmp_path / "set")

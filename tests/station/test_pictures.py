@@ -6,7 +6,7 @@ import os
 import shutil
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,25 @@ def test_no_key_leaves_the_folder(tmp_path: Path) -> None:
             pictures.keep(b"abc", suffix)
     assert secret.read_bytes() == b"secret"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures", "secret"]
+
+
+def test_a_picture_of_another_user_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = Pictures(tmp_path)
+    key = pictures.keep(b"abc")
+
+    def not_ours(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    before = (tmp_path / "ba" / "78" / key).stat().st_ino
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "utime", not_ours)
+        assert pictures.keep(b"abc") == key
+    assert (tmp_path / "ba" / "78" / key).stat().st_ino != before
+    assert pictures.read(key) == b"abc"
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", not_ours)
+        with pytest.raises(SaveError, match="could not be removed: operation not permitted"):
+            pictures.remove([key], datetime.now(UTC) + timedelta(days=1))
 
 
 def test_a_damaged_picture_is_not_shown(tmp_path: Path) -> None:

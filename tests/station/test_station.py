@@ -31,6 +31,7 @@ from hizumi.station.keeping import PICTURE_NOT_KEPT
 from hizumi.station.log import Alarm, Log
 from hizumi.station.pictures import Pictures
 from hizumi.station.sources import Arrival
+from hizumi.station.sources.folder import FolderSource
 from hizumi.station.station import Station
 from hizumi.station.station_file import RecipeSettings, StationSettings, read_station_file, station_of
 from tests.station.plates import picture, plate, plates_bundle, png
@@ -178,6 +179,89 @@ def test_a_picture_that_the_engine_fails_on_is_not_judged_and_ends_nothing(
     at_work(settings, use)
 
 
+def test_whatever_goes_wrong_with_a_picture_its_source_goes_on(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.png").write_bytes(picture(number))
+    source = {"kind": "replay", "path": "incoming", "pictures_per_second": 100.0}
+    settings = replace(station_of(bundle, tmp_path / "station"), root=tmp_path, sources=(source,))
+    look, keep = Judge.look, Pictures.keep
+    seen: list[str] = []
+
+    def short_look(judge: Judge, image: Decoded) -> Any:
+        seen.append("looked")
+        if len(seen) == 1:
+            raise MemoryError
+        return look(judge, image)
+
+    def failing_keep(pictures: Pictures, content: bytes, *arguments: Any, **known: Any) -> str:
+        if content == picture(2):
+            raise RuntimeError("a mistake of ours")
+        return keep(pictures, content, *arguments, **known)
+
+    monkeypatch.setattr(Judge, "look", short_look)
+    monkeypatch.setattr(Pictures, "keep", failing_keep)
+
+    async def use(station: Station) -> None:
+        async with asyncio.timeout(20):
+            while station.log.count() < 3:
+                await asyncio.sleep(0.05)
+        entries = {entry.name: entry for entry in station.log.find().entries}
+        assert {name: entry.anomalous for name, entry in entries.items()} == {
+            "0.png": None,
+            "1.png": False,
+            "3.png": False,
+        }
+        assert (entries["0.png"].reason, entries["0.png"].recipe) == ("memory ran out", entries["1.png"].recipe)
+        assert (station.losses.entries, station.losses.reason) == (1, "the station failed on it (RuntimeError)")
+        assert not station.sources[0].trouble
+
+    at_work(settings, use)
+
+
+def test_a_source_that_ends_by_a_mistake_says_so(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "incoming").mkdir()
+    source = {"kind": "folder", "path": "incoming"}
+    settings = replace(station_of(bundle, tmp_path / "station"), root=tmp_path, sources=(source,))
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(FolderSource, "_look", fails)
+
+    async def use(station: Station) -> None:
+        async with asyncio.timeout(20):
+            while not station.sources[0].trouble:
+                await asyncio.sleep(0.05)
+        assert station.sources[0].trouble == "it has ended: the station failed on it (RuntimeError)"
+
+    at_work(settings, use)
+
+
+def test_what_goes_wrong_while_tidying_up_is_told_and_tried_again(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidied: list[str] = []
+
+    def prune(*_: object) -> None:
+        tidied.append("tried")
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("hizumi.station.station.TIDYING_SECONDS", 0.01)
+    monkeypatch.setattr("hizumi.station.station.prune", prune)
+
+    async def use(station: Station) -> None:
+        async with asyncio.timeout(20):
+            while len(tidied) < 3:
+                await asyncio.sleep(0.01)
+        assert station.losses.reason == "the station failed on it (PermissionError)"
+
+    at_work(station_of(bundle, tmp_path / "station"), use)
+
+
 def test_the_newest_picture_is_first_although_the_clock_was_set_back_before_the_start(
     bundle: Path, tmp_path: Path
 ) -> None:
@@ -304,32 +388,6 @@ def test_no_source_brings_what_the_station_itself_writes(
             UsageError, match=rf"\[\[sources\]\] {source['kind']}: its folder holds {re.escape(held)}, where"
         ):
             Station.open(settings)
-
-
-def test_a_source_goes_on_after_a_picture_that_could_not_be_judged(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "incoming"
-    folder.mkdir()
-    for number in range(2):
-        (folder / f"{number}.png").write_bytes(picture(number))
-    judged = Station._judged
-
-    def fails_at_first(station: Station, arrival: Arrival, *others: Any) -> Any:
-        if arrival.name == "0.png":
-            raise MemoryError
-        return judged(station, arrival, *others)
-
-    async def use(station: Station) -> None:
-        monkeypatch.setattr(Station, "_judged", fails_at_first)
-        async with asyncio.timeout(20):
-            while not station.log.find().entries:
-                await asyncio.sleep(0.02)
-        assert [entry.name for entry in station.log.find().entries] == ["1.png"]
-        assert station.losses.reason == "a picture of folder was not judged (MemoryError)"
-
-    source = {"kind": "folder", "path": str(folder), "complete": "renamed"}
-    at_work(replace(station_of(bundle, tmp_path / "station"), sources=(source,)), use)
 
 
 def test_tidying_that_failed_is_told_and_done_later(

@@ -19,12 +19,13 @@ from tests.station.cameras import camera, level
 av = pytest.importorskip("av")
 
 
-def film(path: Path, frames: int = 20, rate: int = 10) -> Path:
+def film(path: Path, frames: int = 20, rate: int = 10, noise: float = 0) -> Path:
+    generator = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=rate)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 64, 48, "yuv420p", 10**7
         for number in range(frames):
-            pixels = np.full((48, 64, 3), level(number), np.uint8)
+            pixels = (level(number) + generator.normal(0, noise, (48, 64, 3))).clip(0, 255).astype(np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
         container.mux(stream.encode(None))
     return path
@@ -72,6 +73,34 @@ def test_a_damaged_or_missing_film_says_so_after_what_could_be_read(tmp_path: Pa
         assert arrived(source)[-1].error == source.trouble != ""
     [missing] = arrived(source_from({"kind": "film", "path": str(tmp_path / "none.mp4")}))
     assert missing.error == "the film cannot be read to its end (no such file or directory)"
+
+
+def test_frames_that_the_decoder_made_up_are_not_judged(tmp_path: Path) -> None:
+    whole, broken = film(tmp_path / "whole.avi", noise=40), tmp_path / "broken.avi"
+    content = bytearray(whole.read_bytes())
+    for place in range(len(content) // 3, len(content) // 2, 97):
+        content[place] ^= 255
+    broken.write_bytes(content)
+    settings = {"kind": "film", "frames_per_second": 1000.0}
+    sound, damaged = (arrived(source_from({**settings, "path": str(path)})) for path in (whole, broken))
+    with av.open(str(broken)) as container:
+        made_up = {f"broken-{frame.time:09.3f}.png" for frame in container.decode(video=0) if frame.is_corrupt}
+    assert {arrival.error for arrival in sound} == {""}
+    assert 0 < len(made_up) < len(damaged)
+    assert {arrival.name for arrival in damaged if arrival.error} == made_up
+    assert all(arrival.content for arrival in damaged)  # for whoever looks at it
+
+
+def test_a_film_that_is_cut_short_says_how_much_of_it_there_is(tmp_path: Path) -> None:
+    path = film(tmp_path / "parts.mkv", noise=40)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 3 // 5])
+    source = source_from({"kind": "film", "path": str(path), "frames_per_second": 10.0})
+    *frames, last = arrived(source)
+    assert 5 < len(frames) < 18
+    assert source.trouble == last.error
+    assert last.error == f"the film cannot be read to its end ({len(frames) / 10:g} of 2 seconds could be read)"
+    assert not last.content
 
 
 def test_a_camera_gives_its_newest_frame_at_the_rate_and_is_found_again(

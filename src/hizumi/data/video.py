@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -38,6 +38,37 @@ class Film(NamedTuple):
     missing: str | None
 
 
+class Stated(NamedTuple):
+    """How long a video file says it is: in frames, 0 where it does not say, and in seconds, None likewise."""
+
+    frames: int
+    seconds: float | None
+
+    @classmethod
+    def by(cls, container: Any) -> Self:
+        """What an open file says; raises IndexError where it holds no pictures."""
+        stream = container.streams.video[0]
+        if stream.duration is not None and stream.time_base is not None:
+            return cls(stream.frames, float(stream.duration * stream.time_base))
+        alone = len(container.streams) == 1  # else the whole lasts as long as the sound in it
+        return cls(stream.frames, container.duration / 1e6 if alone and container.duration else None)
+
+    def missing(self, times: Sequence[float | None]) -> str | None:
+        """What could not be read, in words, where frames of these times could, at least one.
+
+        Decoders pass damaged parts over, and end where the file does.
+        """
+        if self.frames:
+            read, whole, unit = float(len(times)), float(self.frames), "frames"
+        elif self.seconds is not None and times[0] is not None and times[-1] is not None:
+            read, whole, unit = (times[-1] - times[0]) * len(times) / max(1, len(times) - 1), self.seconds, "seconds"
+        else:
+            return None
+        if read >= COMPLETE * whole:
+            return None
+        return f"{read:.3g} of {whole:.3g} {unit} could be read"
+
+
 def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Film:
     """All frames of a video file, grey where the file is, else colour.
 
@@ -54,7 +85,7 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Film:
     guessed: list[int] = []
     try:
         with open_regular(path) as file, av.open(file, options=OPTIONS) as container:
-            stated, seconds = _stated(container)
+            stated = Stated.by(container)
             for frame in container.decode(video=0):
                 if frame.is_corrupt:  # the decoder has filled in what it could not read
                     guessed.append(len(frames))
@@ -83,31 +114,13 @@ def read_video(path: Path, largest_bytes: int = LARGEST_BYTES) -> Film:
     if len({frame.shape for frame in frames}) != 1:
         raise DataError(f"{printable(path)}: holds {'frames of several sizes' if frames else 'no frames'}")
     stacked = np.stack(frames)
-    missing = _missing(times, stated, seconds) or _damage(guessed, len(frames))
+    missing = _cut_short(stated.missing(times)) or _damage(guessed, len(frames))
     frame_seconds, note = _spacing(times)
     return Film(stacked if stacked.ndim == 4 else stacked[..., np.newaxis], frame_seconds, note, missing)
 
 
-def _stated(container: Any) -> tuple[int, float | None]:
-    """How many frames the file says it has, 0 where it does not say, and how many seconds they last."""
-    stream = container.streams.video[0]
-    if stream.duration is not None and stream.time_base is not None:
-        return stream.frames, float(stream.duration * stream.time_base)
-    alone = len(container.streams) == 1  # else the whole lasts as long as the sound in it
-    return stream.frames, container.duration / 1e6 if alone and container.duration else None
-
-
-def _missing(times: Sequence[float | None], stated: int, seconds: float | None) -> str | None:
-    """What of a film could not be read, in words; decoders pass damaged parts over, and end where the file does."""
-    if stated:
-        read, whole, unit = float(len(times)), float(stated), "frames"
-    elif seconds is not None and times[0] is not None and times[-1] is not None:
-        read, whole, unit = (times[-1] - times[0]) * len(times) / max(1, len(times) - 1), seconds, "seconds"
-    else:
-        return None
-    if read >= COMPLETE * whole:
-        return None
-    return f"is cut short or damaged: {read:.3g} of {whole:.3g} {unit} could be read; copy it again"
+def _cut_short(missing: str | None) -> str | None:
+    return None if missing is None else f"is cut short or damaged: {missing}; copy it again"
 
 
 def _damage(guessed: Sequence[int], count: int) -> str | None:

@@ -71,9 +71,14 @@ def export_labelled_set(
     if not found:
         raise DataError("no inspection was reviewed as good or defect here; review some first")
     kinds = _folders_of_kinds(sorted({review.kind for _, review in found if review.label == "defect"}))
-    rows, missing = [], 0
+    rows, missing, damaged = [], 0, 0
     for entry, review in found:
-        if (content := pictures.read(entry.picture_sha256)) is None:
+        try:
+            content = pictures.read(entry.picture_sha256)
+        except DataError:
+            damaged += 1
+            continue
+        if content is None:
             missing += 1
             continue
         kind = "good" if review.label == "good" else kinds[review.kind]
@@ -81,10 +86,12 @@ def export_labelled_set(
         rows.append(_written(folder, split, kind, content, entry, review))
     if missing:
         notes.append(f"left out, as no longer kept: {counted(missing, 'reviewed picture')}")
+    if damaged:
+        notes.append(f"left out, as damaged on the disk: {counted(damaged, 'reviewed picture')}")
     if without := sum(row["label"] == "defect" and not row["mask"] for row in rows):
         notes.append(f"without a mask, as no region was drawn: {counted(without, 'defect')}")
     if not rows:
-        raise DataError("none of the reviewed pictures is kept any more; there is nothing to write")
+        raise DataError("none of the reviewed pictures is kept whole any more; there is nothing to write")
     write_csv(folder / "labels.csv", rows)
     counts = Counter(row["file"].rpartition("/")[0] for row in rows)
     if test_share and not counts["test/good"]:

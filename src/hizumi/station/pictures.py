@@ -40,7 +40,7 @@ class Pictures:
         place = self._place(key)
         if place is None:
             raise DataError(f"pictures are kept with suffixes such as .png, not {suffix[:20]!r}")
-        with suppress(OSError):  # whatever is wrong with what lies there, writing it anew tells
+        with suppress(OSError):  # where there is none, or it is another user's, it is written anew
             os.utime(place)  # or a pruning that has just found it unused would remove it
             if os.stat(place).st_size == len(content):  # noqa: PTH116 - a Path interns its parts, new ones each time
                 return key
@@ -82,14 +82,19 @@ class Pictures:
                 yield path.name
 
     def remove(self, keys: Iterable[str], untouched_since: datetime) -> Removed:
-        """Remove contents that nobody has kept anew since then."""
+        """Remove contents that nobody has kept anew since then; raises SaveError."""
         files = freed = 0
         for path in filter(None, map(self._path, keys)):
-            with suppress(FileNotFoundError):
+            try:
                 status = path.stat()
                 if status.st_mtime < untouched_since.timestamp():
                     path.unlink()
                     files, freed = files + 1, freed + status.st_size
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                reason = (error.strerror or "no reason known").lower()
+                raise SaveError(f"a picture could not be removed: {reason}; give the station its pictures") from error
         return Removed(files, freed)
 
     def _path(self, key: str) -> Path | None:

@@ -93,9 +93,9 @@ class Station:
     def start(self) -> None:
         """Begin to take what the sources bring, to deliver, and to tidy up."""
         self._tasks = [asyncio.create_task(self._take_from(source), name=source.name) for source in self.sources]
-        self._tasks.append(asyncio.create_task(_every(TIDYING_SECONDS, self._tidy)))
+        self._tasks.append(asyncio.create_task(self._every(TIDYING_SECONDS, self._tidy)))
         if any(recipe.settings.views for recipe in self.recipes.values()):
-            self._tasks.append(asyncio.create_task(_every(LATE_VIEWS_SECONDS, self._look_for_late_views)))
+            self._tasks.append(asyncio.create_task(self._every(LATE_VIEWS_SECONDS, self._look_for_late_views)))
         self._delivering = asyncio.create_task(self.outbox.run(self._end))
 
     def recipe(self, name: str | None, part: str = "") -> Recipe:
@@ -189,15 +189,17 @@ class Station:
 
     async def _take_from(self, source: Source) -> None:
         """Judge what a source brings, one picture after another; each is put away once the log has it."""
-        async for arrival in source.arrivals():
-            try:
-                kept = await self._inspect_patiently(arrival)
-            except Exception as error:  # whatever it is, pictures that follow must be judged
-                self.losses.entries += 1
-                self.losses.reason = f"a picture of {printable(source.name)} was not judged ({type(error).__name__})"
-                continue
-            if kept.is_kept:
-                await source.done(arrival, kept.entry)
+        try:
+            async for arrival in source.arrivals():
+                try:
+                    kept = await self._inspect_patiently(arrival)
+                    if kept.is_kept:
+                        await source.done(arrival, kept.entry)
+                except Exception as error:  # whatever it is, the next picture may be judged
+                    self.losses.entries += 1
+                    self.losses.reason = _failed(error)
+        except Exception as error:  # nobody waits for it here, so that it would be gone without a word
+            source.trouble = f"it has ended: {_failed(error)}"
 
     async def _inspect_patiently(self, arrival: Arrival) -> Kept:
         while True:
@@ -206,10 +208,16 @@ class Station:
             except BusyError:
                 await asyncio.sleep(BUSY_SECONDS)
             except UsageError as error:  # a picture for which there is no recipe is not lost for that
-                digest = hashlib.sha256(arrival.content).hexdigest()
-                known = self._known(arrival, "", "") | {"picture_sha256": digest}
-                kept = self._keeper.submit(_unjudged(arrival, str(error), known))
-                return self._announced(await asyncio.wrap_future(kept))
+                return await self._keep_unjudged(arrival, str(error), self._known(arrival, "", ""))
+            except Exception as error:  # nor one that there was no memory for
+                recipe = self.recipe(arrival.recipe, arrival.part)
+                known = self._known(arrival, recipe.name, recipe.judge.sha256)
+                return await self._keep_unjudged(arrival, _failed(error), known)
+
+    async def _keep_unjudged(self, arrival: Arrival, reason: str, known: dict[str, Any]) -> Kept:
+        known |= {"picture_sha256": hashlib.sha256(arrival.content).hexdigest()}
+        kept = self._keeper.submit(_unjudged(arrival, reason, known))
+        return self._announced(await asyncio.wrap_future(kept))
 
     def _announced(self, kept: Kept) -> Kept:
         for tell in self._told:
@@ -225,6 +233,14 @@ class Station:
             self.events.tell(event)
         self.outbox.wake()
 
+    async def _every(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await do()
+            except Exception as error:  # it may be well the next time
+                self.losses.reason = _failed(error)
+
     async def _tidy(self) -> None:
         """Remove pictures beyond the limits; what goes wrong is told, and tried again the next time."""
         try:
@@ -232,8 +248,6 @@ class Station:
             await asyncio.to_thread(prune, self.log, self.pictures, self.settings.retention, datetime.now(UTC))
         except HizumiError as error:
             self.losses.reason = f"the station could not tidy up: {error}"
-        except OSError as error:  # whose text may hold a path
-            self.losses.reason = f"the station could not tidy up: {(error.strerror or 'no reason known').lower()}"
 
     def _judge_and_keep(
         self, kept: "Future[Kept]", arrival: Arrival, recipe: Recipe, judge: Judge, arrived: float
@@ -309,10 +323,9 @@ def _outcome(judge: Judge, image: Decoded | Failure, name: str) -> Verdict | Fai
         return Failure(0, name, why)
 
 
-async def _every(seconds: float, do: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        await do()
+def _failed(error: Exception) -> str:
+    """Of what only a mistake of ours, or want of memory, can have raised."""
+    return "memory ran out" if is_shortage(error) else f"the station failed on it ({type(error).__name__})"
 
 
 def _called(arrival: Arrival) -> str:

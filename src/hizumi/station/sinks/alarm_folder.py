@@ -8,13 +8,13 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from hizumi.data.decoding import IMAGE_SUFFIXES
-from hizumi.errors import SaveError
+from hizumi.errors import DataError, SaveError
 from hizumi.station.sinks.sink import DeliveryError, Moment, Payload, Sink, SinkSettings
 from hizumi.storage.files import write_atomically
 from hizumi.storage.tables import write_json
 
 PictureOf = Callable[[str], bytes | None]
-"""The picture that the station keeps of such bytes, by their SHA-256; None where it does not."""
+"""The picture that the station keeps of such bytes, by their SHA-256; None where it does not. May raise DataError."""
 
 
 def no_picture(sha256: str) -> None:
@@ -64,7 +64,10 @@ class AlarmFolderSink(Sink):
         folder = self.settings.path / f"{moment:%Y-%m-%d}"
         pictures = []
         for number, view in enumerate(payload.get("views", [payload] if "picture_sha256" in payload else [])):
-            content = self._picture_of(view["picture_sha256"])
+            try:
+                content = self._picture_of(view["picture_sha256"])
+            except DataError:  # it was damaged on the disk, and the alarm is to be told all the same
+                continue
             if content is not None:
                 suffix = PurePath(view["name"]).suffix.lower()
                 pictures.append(f"{stem}-{number}{suffix if suffix in IMAGE_SUFFIXES else '.bin'}")

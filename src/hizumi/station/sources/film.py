@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hizumi.arguments import PositiveFloat
-from hizumi.data.video import OPTIONS
+from hizumi.data.video import OPTIONS, Stated
 from hizumi.station.entry import Entry
 from hizumi.station.sources.frames import arrival_of, codecs, reason_of, stem_of
 from hizumi.station.sources.source import Arrival, Source, SourceSettings
@@ -58,18 +58,24 @@ class FilmSource(Source):
         name = encodable(path.name)
         try:
             with open_regular(path) as file, av.open(file, options=OPTIONS) as container:
-                for seconds, frame in self._chosen(container):
+                stated = Stated.by(container)
+                times: list[float | None] = []
+                for seconds, frame in self._chosen(container, times):
                     yield arrival_of(frame, f"{stem_of(path.stem)}-{seconds:09.3f}.png", self.settings)
+                reason = stated.missing(times) if times else "it holds no frames"
         except (OSError, ValueError, IndexError) as error:  # PyAV's errors are OSError, ValueError or both
-            self.trouble = f"the film cannot be read to its end ({reason_of(error)})"
+            reason = reason_of(error)
+        if reason is not None:
+            self.trouble = f"the film cannot be read to its end ({reason})"
             yield Arrival(name, b"", self.name, recipe=self.settings.recipe, error=self.trouble)
 
-    def _chosen(self, container: Any) -> Iterator[tuple[float, Any]]:
-        """Frames at the rate, with their times in seconds."""
+    def _chosen(self, container: Any, times: list[float | None]) -> Iterator[tuple[float, Any]]:
+        """Frames at the rate, with their times in seconds; `times` becomes those of all frames."""
         step = 1 / self.settings.frames_per_second
         taken = 0
         rate = float(container.streams.video[0].average_rate or 25)
         for number, frame in enumerate(container.decode(video=0)):
+            times.append(frame.time)
             seconds = number / rate if frame.time is None else float(frame.time)
             if seconds + ROUNDING_SECONDS >= taken * step:
                 taken = int((seconds + ROUNDING_SECONDS) // step) + 1

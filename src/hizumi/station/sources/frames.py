@@ -8,6 +8,8 @@ from hizumi.errors import MissingExtraError
 from hizumi.station.sources.source import Arrival, SourceSettings
 from hizumi.storage.files import printable
 
+GUESSED = "is damaged: the decoder has filled in what it could not read"
+
 
 def codecs() -> ModuleType:
     """PyAV; raises MissingExtraError where it is not installed."""
@@ -19,13 +21,14 @@ def codecs() -> ModuleType:
 
 
 def arrival_of(frame: Any, name: str, settings: SourceSettings) -> Arrival:
-    """A frame of PyAV's as a PNG picture, grey where the frame is."""
+    """A frame of PyAV's as a PNG picture, grey where the frame is; one that is damaged is not to be judged."""
     image = frame.to_image()
     if frame.format.name.startswith("gray"):
         image = image.convert("L")
     content = io.BytesIO()
     image.save(content, "PNG", compress_level=1)  # it is decoded at once, so that time counts for more than bytes
-    return Arrival(name, content.getvalue(), settings.called, recipe=settings.recipe)
+    error = GUESSED if frame.is_corrupt else ""
+    return Arrival(name, content.getvalue(), settings.called, recipe=settings.recipe, error=error)
 
 
 def reason_of(error: BaseException) -> str:
