@@ -112,8 +112,10 @@ class InspectorBase(ABC):
         self.scorer()  # raises NotFittedError before anything is opened
         if isinstance(X, str | Path) or (isinstance(X, list | tuple) and not is_table(X)):
             learned = self.preprocessing_.as_learned
+            is_series = self.preprocessing_.series is not None
             return open_source(
                 X,
+                normal_class=None if is_series else "all",  # which of several classes is normal is no matter here
                 motion=self.uses_motion,
                 layout="unlabelled",
                 recursive=recursive,
