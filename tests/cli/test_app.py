@@ -67,6 +67,15 @@ def test_help_puts_options_under_headings(hizumi):
     assert "\nArchives:\n" in hizumi("inspect", "--help").out
 
 
+@pytest.mark.parametrize("command", [*COMMANDS, "station token"])
+def test_arguments_are_shown_without_names_of_types(command, hizumi):
+    usage, _, rest = hizumi(*command.split(), "--help").out.partition("\n\n")
+    arguments = rest.partition("Arguments:\n")[2].partition("\n\n")[0]
+    assert "<" not in arguments
+    assert "[[" not in usage
+    assert all(word.isupper() for word in re.findall(r"{(.*?)}", usage))
+
+
 def test_version(hizumi):
     assert hizumi("--version").out == f"hizumi {importlib.metadata.version('hizumi')}\n"
 

@@ -68,3 +68,26 @@ def test_an_image_listed_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("file\na.png\nb.png\na.png\n")
     with pytest.raises(DataError, match=r"line 4: a\.png is listed before"):
         open_source(tmp_path / "list.csv")
+
+
+@pytest.mark.parametrize("column", ["label", "kind"])
+def test_numbered_classes_are_asked_for_and_0_is_not_taken_for_good(column: str, tmp_path: Path) -> None:
+    lines = [f"path,{column}"]
+    for place, label in enumerate((0, 1, 1, 2, 1)):
+        picture(tmp_path / f"{place}.png")
+        lines.append(f"{place}.png,{label}")
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=rf"column '{column}' labels images as 0, 1, 2; .* --good 1 \(`good`\)"):
+        open_source(tmp_path / "list.csv")
+    good = open_source(tmp_path / "list.csv", good="1")
+    assert [record.label for record in good.records] == [1, 0, 0, 1, 0]
+    classes = open_source(tmp_path / "list.csv", normal_class="all")
+    assert [(record.kind, record.label) for record in classes.records] == [(kind, 0) for kind in "01121"]
+
+
+def test_numbers_of_defects_alone_are_kinds(tmp_path: Path) -> None:
+    for place in range(2):
+        picture(tmp_path / f"{place}.png")
+    (tmp_path / "list.csv").write_text("path,label\n0.png,2\n1.png,3\n")
+    records = open_source(tmp_path / "list.csv").records
+    assert [(record.kind, record.label) for record in records] == [("2", 1), ("3", 1)]

@@ -285,6 +285,36 @@ def test_labels_that_do_not_say_what_is_normal(column: str, values: list[str], s
     assert good.columns == ("a",)
 
 
+@pytest.mark.parametrize("kinds", [("0", "1", "2"), ("left", "right", "left")])
+def test_kinds_that_do_not_tell_good_from_bad_are_asked_for(kinds: tuple[str, ...], tmp_path: Path) -> None:
+    text = "\n".join(["a,kind", *(f"{row}.5,{kind}" for row, kind in enumerate(kinds))])
+    with pytest.raises(DataError, match=f"column 'kind' labels rows as {kinds[0]}, {kinds[1]}.*--ignore kind"):
+        opened(tmp_path, text)
+    assert [record.label for record in opened(tmp_path, text, ignore="kind").records] == [0, 0, 0]
+    good = opened(tmp_path, text, good=kinds[0])
+    assert [record.label for record in good.records] == [int(kind != kinds[0]) for kind in kinds]
+
+
+def test_columns_that_are_set_apart_by_their_names_are_told(tmp_path: Path) -> None:
+    alone = opened(tmp_path, "a,kind\n1.5,good\n2,scratch\n4,good")
+    assert "column 'kind' is taken for labels (good, scratch)" in alone.notes[0]
+    beside = opened(tmp_path, "a,label,kind,group,split\n1.5,0,x,p1,train\n2,1,y,p2,test")
+    assert len(beside.notes) == 1
+    assert "say what rows are, and are not learned from: 'kind', 'group', 'split'" in beside.notes[0]
+
+
+def test_other_columns_than_those_learned_from_are_refused_later(tmp_path: Path) -> None:
+    text = "a,b,c,label\n1.5,2,3,good\n2,4,5,good\n4,5,9,bad"
+    form = opened(tmp_path, text, columns="b,a").table
+    assert opened(tmp_path, text, table=form, columns="a,b", ignore="c").columns == ("a", "b")
+    for said in ({"columns": "a"}, {"columns": "a,b,c"}):
+        with pytest.raises(UsageError, match=r"learned from are 'a', 'b', and these are read; leave out --columns"):
+            opened(tmp_path, text, table=form, **said)
+    for said, option in (({"ignore": "b"}, "ignore"), ({"label_column": "a"}, "label-column")):
+        with pytest.raises(UsageError, match=f"was learned from, so it is measured; leave it out of --{option}"):
+            opened(tmp_path, text, table=form, **said)
+
+
 def test_good_labels_are_named(tmp_path: Path) -> None:
     manifest = opened(tmp_path, LABELLED.replace("class", "verdict"), label_column="verdict", good=["benign"])
     said = [(record.label, record.kind) for record in manifest.records]

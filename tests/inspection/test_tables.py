@@ -1,5 +1,6 @@
 """Tables through the whole line: fitted, saved, loaded, exported; compared with double precision and by hand."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from hizumi.errors import DataError
 from hizumi.export import export
 from hizumi.inspection import Inspector, load, save
 from hizumi.training import Budget, TrainingOptions
+
+PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 
 
 def written(path: Path, heading: str, rows: np.ndarray) -> Path:
@@ -127,3 +130,9 @@ def test_a_constant_that_changes_in_held_out_rows_is_a_finding(changed: int) -> 
     cured = Inspector("mahalanobis", folds=5).fit(rows)
     assert {finding.name for finding in cured.findings_} <= {"good ones unlike the others"}
     assert (cured.predict(np.c_[rows[:20, :3] + 30, np.full(20, 5.0)]) == -1).all()
+
+
+def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    exec(block, {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["57", "58", "59"]

@@ -1,5 +1,6 @@
 """Boxes are shown where the verdict is an alarm, whatever the map says elsewhere, and every alarm shows some."""
 
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -60,3 +61,15 @@ def test_every_alarm_shows_where(detector: Detector, sizing: Literal["resize", "
             assert len(verdict.boxes) == 1
             below += 1
     assert below > 6  # the limit is the highest of half of the images
+
+
+@pytest.mark.parametrize("labels", [np.arange(6) % 3, np.array(list("abcabc"))])
+def test_which_of_several_classes_is_normal_is_no_matter_where_images_are_judged(
+    labels: np.ndarray, tmp_path: Path
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (26, 8, 8), dtype=np.uint8)
+    inspector = Inspector(PCA()).fit(images[:20])
+    np.savez(tmp_path / "new.npz", x=images[20:], y=labels)
+    expected = [verdict.score for verdict in inspector.inspect(images[20:])]
+    assert [verdict.score for verdict in inspector.inspect(tmp_path / "new.npz")] == expected
+    np.testing.assert_array_equal(inspector.score_samples(tmp_path / "new.npz"), -np.array(expected))

@@ -319,3 +319,14 @@ def test_nested_options_become_rows() -> None:
         ("a.d", "[1, 2]"),
         ("e", "not set"),
     ]
+
+
+def test_options_of_lists_become_rows_and_many_numbers_their_range() -> None:
+    scratches = [{"pixels": 8, "scores": [0.5 * place for place in range(32)]}, {"pixels": 16, "scores": [1.25, 2.5]}]
+    assert flat_options({"scratches": scratches, "folds": []}) == [
+        ("scratches.1.pixels", "8"),
+        ("scratches.1.scores", "32 numbers from 0 to 15.5"),
+        ("scratches.2.pixels", "16"),
+        ("scratches.2.scores", "[1.25, 2.5]"),
+        ("folds", "[]"),
+    ]

@@ -20,8 +20,8 @@ STANDARD_ROW = {
     "Family": "",
     "Map": "",
     "Cost": "",
-    "Takes": "images, vectors",
-    "Idea, paper": "what fit takes where none is named: fused_features for images, mahalanobis for rows, "
+    "Takes": "images, vectors, series",
+    "Idea, paper": "what fit takes where none is named: fused_features for images, mahalanobis for rows and series, "
     "reconstruction for frames with their motion",
     "Needs": "",
 }

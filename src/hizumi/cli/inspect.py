@@ -31,10 +31,10 @@ def inspect(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS...",
+            metavar="PATHS",
             show_default=False,
             callback=options.refuse_all_absent,
-            help="Images, folders, or one file that holds arrays or a table; with --output, see below.",
+            help="Images, folders, or one file that holds arrays or a table; with --output, more (see above).",
         ),
     ],
     *,

@@ -30,7 +30,7 @@ LEDGER = Path("benchmarks/results/ledger")
 
 @grouped
 def reproduce(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A protocol; --list shows them.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A protocol; --list shows them.")] = None,
     *,
     list_them: Annotated[bool, typer.Option("--list", help="Show the protocols and stop.")] = False,
     data: Annotated[

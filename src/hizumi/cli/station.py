@@ -134,7 +134,9 @@ def labelled(
 @app.command()
 def token(
     station: StationPath,
-    name: Annotated[str, typer.Argument(show_default=False, help="Whose it is, as the log is to name them.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", show_default=False, help="Whose it is, as the log is to name them.")
+    ],
     role: Annotated[
         Literal["read", "review", "admin"],
         typer.Option(help="read: send pictures and look; review: also say what is right; admin: also change limits."),

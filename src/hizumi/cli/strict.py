@@ -60,6 +60,8 @@ class _Command(TyperCommand):
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
                 is_argument = parameter.param_type_name == "argument"
+                if is_argument:  # without the name that the type has in Python, which the sentence says better
+                    record = (record[0].split(" <")[0], record[1])
                 heading = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Options"
                 sections.setdefault(heading, []).append(record)
         for heading, records in sections.items():

@@ -150,6 +150,17 @@ def refuse_unknown(names: Sequence[str], given: Mapping[str, str | Sequence[str]
                 raise UsageError(f"{where}: has no column {name!r} ({option}); {hint}")
 
 
+def refuse_for_learned(given: Mapping[str, str | Sequence[str] | None], learned: Sequence[str]) -> None:
+    """Raise UsageError where an option (`given`, by option) leaves out a column learned from, or uses it otherwise."""
+    for option, value in given.items():
+        for name in (value,) if isinstance(value, str) else value or ():
+            if name in learned:
+                raise UsageError(
+                    f"column {printable(name)!r} was learned from, so it is measured; leave it out of "
+                    f"--{option.replace('_', '-')} (`{option}`)"
+                )
+
+
 def in_order(
     wanted: Sequence[str], found: Sequence[str], known: Set[str | None], where: str, first: str | None = None
 ) -> tuple[list[int], list[str]]:

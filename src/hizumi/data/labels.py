@@ -238,6 +238,16 @@ def refuse_other_labels(words: Sequence[str], where: str, column: str) -> None:
         )
 
 
+def refuse_numbered_classes(words: Sequence[str], where: str, column: str) -> None:
+    """Raise DataError where labels are 0, 1, 2 ...: 0 may be good and the others defects, or a class like them."""
+    values = {_number(word) for word in words if word.strip()}
+    if None not in values and 0 in values and not are_clear(words):
+        raise DataError(
+            f"{where}: column {column!r} labels images as {words_in(words)}; say which is normal, as in --good "
+            f"{_likely_good(words)} (`good`)"
+        )
+
+
 def words_in(words: Sequence[str], most: int = 10) -> str:
     """The words there are, for a message: the first few of many, each once."""
     return few([word.strip() or "(empty)" for word in dict.fromkeys(words)], most)

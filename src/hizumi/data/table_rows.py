@@ -23,7 +23,15 @@ from hizumi.data.column_signs import (
     notes_on,
     rises,
 )
-from hizumi.data.columns import Column, TableForm, named, note_on_truths, refuse_doubles, refuse_unknown
+from hizumi.data.columns import (
+    Column,
+    TableForm,
+    named,
+    note_on_truths,
+    refuse_doubles,
+    refuse_for_learned,
+    refuse_unknown,
+)
 from hizumi.data.labels import (
     are_classes,
     are_clear,
@@ -37,7 +45,7 @@ from hizumi.data.labels import (
 from hizumi.data.manifest import Manifest, Record, Unopened
 from hizumi.data.options import SourceOptions
 from hizumi.data.series.time_stamps import looks_like_times
-from hizumi.errors import DataError
+from hizumi.errors import DataError, UsageError
 from hizumi.storage.files import printable
 
 ROLES = ("label", "split", "group", "kind")
@@ -201,6 +209,13 @@ def _with_labels(form: TableForm, table: SourceTable, options: SourceOptions) ->
     ones.
     """
     _refuse_unknown(table, replace(options, columns=(), ignore=()))
+    roles = ("label_column", "id_column", "ignore")
+    refuse_for_learned({role: getattr(options, role) for role in roles}, form.names)
+    if options.columns and set(options.columns) != set(form.names):
+        raise UsageError(
+            f"{table.where}: the columns learned from are {named(form.names)}, and these are read; leave out --columns "
+            "(`columns`), or fit again"
+        )
     others = {*form.names, *options.ignore}
     called_so = (
         column.name for column in table.columns if column.name.lower() == "label" and column.name not in others
@@ -243,7 +258,10 @@ def _understood(table: SourceTable, options: SourceOptions) -> tuple[TableForm, 
     label = options.label_column or next((name for name in roles if name.lower() == "label"), None)
     away = {*roles, *options.ignore, options.id_column, label}
     rest = [column for column in table.columns if column.name not in away]
-    if label is None and not any(name.lower() == "kind" for name in roles):
+    kind = next((name for name in roles if name.lower() == "kind"), None)
+    if label is None and kind is not None:
+        _say_kinds_label(table.column(kind), table, options, notes)
+    elif label is None:
         label = _label_like([column for column in rest if column.name not in explicit], table, options, notes)
         rest = [column for column in rest if column.name != label]
         if label is None and _good(options):
@@ -252,6 +270,12 @@ def _understood(table: SourceTable, options: SourceOptions) -> tuple[TableForm, 
                 f"no column labels the rows, so that all count as good, whatever {said} says; if one does, name it "
                 "(--label-column, `label_column`)"
             )
+    set_apart = [name for name in roles if name not in (label, None if label else kind)]
+    if set_apart:
+        notes.append(
+            f"columns that say what rows are, and are not learned from: {named(set_apart)}; to learn from them, name "
+            "them among --columns"
+        )
     identity = options.id_column
     if explicit:
         rest = [column for column in rest if column.name in explicit]
@@ -279,12 +303,21 @@ def _label_like(columns: Sequence[Column], table: SourceTable, options: SourceOp
     for column in filter(may_label, columns):
         if not options.good and options.normal_class is None:
             refuse_other_labels(as_words(column), table.where, column.name)
-        notes.append(
-            f"column {named([column.name])} is taken for labels ({words_in(as_words(column), 5)}); to learn from it, "
-            "name it among --columns"
-        )
+        notes.append(_note_on_labels(column))
         return column.name
     return None
+
+
+def _say_kinds_label(column: Column, table: SourceTable, options: SourceOptions, notes: list[str]) -> None:
+    """That kinds label the rows where no other column does; raises DataError where they do not say which are good."""
+    if not options.good and options.normal_class is None and options.layout != "unlabelled":
+        refuse_other_labels(as_words(column), table.where, column.name)
+    notes.append(_note_on_labels(column))
+
+
+def _note_on_labels(column: Column) -> str:
+    words = words_in(as_words(column), 5)
+    return f"column {named([column.name])} is taken for labels ({words}); to learn from it, name it among --columns"
 
 
 def _without_counters(

@@ -62,7 +62,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
 
     Args:
         detector: A name (`hizumi list` shows them) or an unfitted detector, which is copied. "standard": by kind of
-            data, `fused_features` for images, `mahalanobis` for rows, `reconstruction` for frames with their motion.
+            data, `fused_features` for images, `mahalanobis` for rows and series, `reconstruction` for frames with their
+            motion.
         image_size: Working size in pixels, one side or (height, width). None: the image's own, shrunk to as
             many pixels as a square of the detector's working size has.
         sizing: "resize" keeps the aspect and pads; "tile" looks at the image's own pixels through windows.

@@ -113,8 +113,10 @@ class InspectorBase(ABC):
         is_source = isinstance(X, str | Path) or (isinstance(X, list | tuple) and not is_table(X))
         if is_source or series is not None:
             learned = self.preprocessing_.as_learned
+            is_series = self.preprocessing_.series is not None
             return open_source(
                 X,
+                normal_class=None if is_series else "all",  # which of several classes is normal is no matter here
                 motion=self.uses_motion,
                 layout="unlabelled",
                 recursive=recursive,

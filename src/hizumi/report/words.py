@@ -27,6 +27,7 @@ CHANCE = 0.5  # AUROC of scores that know nothing
 WELL_RANKED = 0.9  # AUROC from which on a missed defect is the threshold's fault
 MOST = 0.5  # of the anomalous ones
 HIGHEST_ADVISED = 0.1  # false-alarm rate, of what drawn scratches alone speak for
+NUMBERS_SHOWN = 16  # of an option
 LAST_DIGIT = 0.001  # of a measure as it is shown
 BEYOND_CHANCE = 3.0  # standard deviations, of good scores' ranks among the held-out ones
 FEW_LEARNED = 50  # good items, below which more of them may help
@@ -207,14 +208,25 @@ def computed_within(estimate: Estimate) -> str:
 
 
 def flat_options(options: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """(name, value) of every option; nested ones are named "part.option"."""
+    """(name, value) of every option; nested ones are named "part.option", those in a list "part.1.option"."""
     rows = []
     for name, value in options.items():
+        if isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+            value = {str(place): each for place, each in enumerate(value, 1)}
         if isinstance(value, Mapping):
             rows += flat_options(value, f"{prefix}{name}.")
         else:
-            rows.append((f"{prefix}{name}", "not set" if value is None else printable(str(value))))
+            rows.append((f"{prefix}{name}", _shown(value)))
     return rows
+
+
+def _shown(value: Any) -> str:
+    """An option's value; of many numbers, how many they are and how far they go."""
+    if value is None:
+        return "not set"
+    if isinstance(value, list) and len(value) > NUMBERS_SHOWN and all(isinstance(each, float) for each in value):
+        return f"{len(value)} numbers from {min(value):.6g} to {max(value):.6g}"
+    return printable(str(value))
 
 
 def _without_labels(content: ReportContent) -> Consequence:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hizumi.data.cells import number_of, truths_of
-from hizumi.data.columns import in_order, named, note_on_truths
+from hizumi.data.columns import in_order, named, note_on_truths, refuse_for_learned
 from hizumi.data.labels import words_in
 from hizumi.data.series.numbers import is_empty, numbers_of, refuse_infinite, words_of
 from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.readings import Readings, SeriesTable
 from hizumi.data.series.step_labels import label_column, labels_of
 from hizumi.data.series.time_stamps import is_time_name, joined, looks_like_times, stamps_of
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError
 from hizumi.shapes import Float
 from hizumi.storage.files import printable
 from hizumi.words import counted
@@ -98,13 +98,8 @@ def stamp_columns(table: SeriesTable, learned: Sequence[str], time_column: str |
 
 def refuse_other_use(options: SeriesOptions, learned: Sequence[str]) -> None:
     """Raise UsageError for a column that was learned from and that the options leave out or use otherwise."""
-    given = [(role, getattr(options, role)) for role in ("label_column", "time_column", "group_column")]
-    for role, name in (*given, *(("ignore", name) for name in options.ignore)):
-        if name in learned:
-            raise UsageError(
-                f"column {printable(name)!r} was learned from, so it is measured; leave it out of "
-                f"--{role.replace('_', '-')} (`{role}`)"
-            )
+    roles = ("label_column", "time_column", "group_column", "ignore")
+    refuse_for_learned({role: getattr(options, role) for role in roles}, learned)
 
 
 def _roles(table: SeriesTable, options: SeriesOptions, learned: tuple[str, ...] | None) -> Roles:
