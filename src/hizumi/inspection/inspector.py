@@ -214,7 +214,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             "fit_seconds": round(time.monotonic() - started, 2),
         }
         if defects is not None:
-            self._know(defects, self.costs, observe, strict=strict)
+            self._know(defects, self.calibration_, self.costs, observe, strict=strict)
         self.is_main_process_ = fabric.is_global_zero
         return self
 
@@ -307,17 +307,16 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             raise UsageError(f"labelled data are for the rule best-f1: leave them out, or the rule {rule}")
         if threshold is not None and not (rule is None and labelled is None):
             raise UsageError("a threshold of your own leaves nothing to a rule or to labelled data; give one of them")
+        unread: list[Failure] = []
         if labelled is not None:
-            self.calibration_, unread = self._with_labelled(self._manifest(labelled), false_alarm_rate)
-            self.failures_ = (*self.failures_, *unread)
+            calibration, unread = self._with_labelled(self._manifest(labelled), false_alarm_rate)
         else:
-            self.calibration_ = self.calibration_.with_(
-                rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold
-            )
+            calibration = self.calibration_.with_(rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold)
         if defects is not None:
-            self._know(defects, costs)
-        elif costs is not None:
-            self.calibration_ = self.calibration_.with_(costs=costs)
+            self._know(defects, calibration, costs)
+        else:
+            self.calibration_ = calibration if costs is None else calibration.with_(costs=costs)
+        self.failures_ = (*self.failures_, *unread)
         now = self.calibration_
         self.options_ = {**self.options_, "rule": now.rule, "false_alarm_rate": now.false_alarm_rate}
         return self
@@ -519,13 +518,19 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         return [item for item in items if isinstance(item, Scored)]
 
     def _know(
-        self, defects: Manifest, costs: Costs | None, observe: Observer | None = None, *, strict: bool = False
+        self,
+        defects: Manifest,
+        calibration: Calibration,
+        costs: Costs | None,
+        observe: Observer | None = None,
+        *,
+        strict: bool = False,
     ) -> None:
-        """Score known defects, and let them and the costs, if any, set the threshold."""
+        """Score known defects, which join a calibration, and let them and the costs, if any, set the threshold."""
         progress = reporting(observe, "scoring known defects")
         items = self.scorer().score(defects, pictures=False, strict=strict, on_progress=progress)
         scores, groups, unread = scores_of_defects(items, defects)
-        self.calibration_ = self.calibration_.with_(defect_scores=scores, defect_groups=groups, costs=costs)
+        self.calibration_ = calibration.with_(defect_scores=scores, defect_groups=groups, costs=costs)
         self.seen_ = replace(self.seen_, known_defects=contents(defects))
         self.failures_ = (*self.failures_, *unread)
         self.unopened_ = (*self.unopened_, *defects.unopened)
