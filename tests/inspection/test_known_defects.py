@@ -44,6 +44,14 @@ def test_they_train_nothing_and_change_the_threshold_by_costs_alone(fitted: Insp
     assert fitted.options_["rule"] == "cost"
 
 
+def test_a_calibration_that_fails_changes_nothing() -> None:
+    inspector = Inspector("mahalanobis").fit(rows(120, 0))
+    before = inspector.calibration_
+    with pytest.raises(DataError):
+        inspector.calibrate(false_alarm_rate=0.3, known_defects=np.full((3, 4), 1e300))
+    assert inspector.calibration_ is before
+
+
 def test_what_is_found_is_counted_by_the_threshold_that_has_not_seen_them(fitted: Inspector) -> None:
     without = Inspector("mahalanobis").fit(rows(120, 0))
     found = int((without.predict(rows(11, 1, 2.0)) == -1).sum())

@@ -139,15 +139,15 @@ class Calibration:
     ) -> Self:
         """Recalibrate on the held-out scores with another rule or rate, or a given threshold, without the detector.
 
-        A rate alone sets the threshold by the rule in use, or by the conformal one where that goes by no rate. For
-        `labelled` (scores, labels) see `fit`; the best-f1 rule takes them, if no other is named.
-        `defect_scores` are kept; with `costs`, they and the held-out scores set the threshold. They are of so many
-        `defect_groups`, such as parts; if not given, each that has joined those of before is one more. Raises
-        UsageError for a threshold that is not finite, and for costs without scores of known defects.
+        A rate alone sets the threshold by the rule in use, or by the conformal one where that goes by no rate.
+        `labelled` (scores, labels 0 or 1) set it by the rule best-f1. `defect_scores` are kept; with `costs`, they and
+        the held-out scores set the threshold. They are of so many `defect_groups`, such as parts; if not given, each
+        that has joined those of before is one more. Raises UsageError for a threshold that is not finite, and for costs
+        without scores of known defects.
         """
         options = self.options
         if labelled is not None:
-            options, rule = {**options, **_by_labels(*labelled)}, rule or "best-f1"
+            options, rule = {**options, **_by_labels(*labelled)}, "best-f1"
         if defect_scores is not None:
             before = 0 if self.defect_scores is None else len(self.defect_scores)
             units = self.defect_units + len(defect_scores) - before if defect_groups is None else defect_groups

@@ -215,7 +215,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             "fit_seconds": round(time.monotonic() - started, 2),
         }
         if defects is not None:
-            self._know(defects, self.costs, observe, strict=strict)
+            self._know(defects, self.calibration_, self.costs, observe, strict=strict)
         self.is_main_process_ = fabric.is_global_zero
         return self
 
@@ -314,18 +314,19 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             raise UsageError(f"labelled data are for the rule best-f1: leave them out, or the rule {rule}")
         if threshold is not None and not (rule is None and labelled is None):
             raise UsageError("a threshold of your own leaves nothing to a rule or to labelled data; give one of them")
+        unread: list[Failure] = []
+        notes: tuple[str, ...] = ()
         if labelled is not None:
-            self.calibration_, unread, notes = self._with_labelled(self._manifest(labelled), false_alarm_rate, rule)
-            self.failures_ = (*self.failures_, *unread)
-            self.notes_ = (*(note for note in self.notes_ if not note.startswith(OF_LABELLED)), *notes)
+            calibration, unread, notes = self._with_labelled(self._manifest(labelled), false_alarm_rate)
         else:
-            self.calibration_ = self.calibration_.with_(
-                rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold
-            )
+            calibration = self.calibration_.with_(rule=rule, false_alarm_rate=false_alarm_rate, threshold=threshold)
         if defects is not None:
-            self._know(defects, costs)
-        elif costs is not None:
-            self.calibration_ = self.calibration_.with_(costs=costs)
+            self._know(defects, calibration, costs)
+        else:
+            self.calibration_ = calibration if costs is None else calibration.with_(costs=costs)
+        self.failures_ = (*self.failures_, *unread)
+        if labelled is not None:
+            self.notes_ = (*(note for note in self.notes_ if not note.startswith(OF_LABELLED)), *notes)
         now = self.calibration_
         self.options_ = {**self.options_, "rule": now.rule, "false_alarm_rate": now.false_alarm_rate}
         return self
@@ -527,13 +528,19 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         return [item for item in items if isinstance(item, Scored)]
 
     def _know(
-        self, defects: Manifest, costs: Costs | None, observe: Observer | None = None, *, strict: bool = False
+        self,
+        defects: Manifest,
+        calibration: Calibration,
+        costs: Costs | None,
+        observe: Observer | None = None,
+        *,
+        strict: bool = False,
     ) -> None:
-        """Score known defects, and let them and the costs, if any, set the threshold."""
+        """Score known defects, which join a calibration, and let them and the costs, if any, set the threshold."""
         progress = reporting(observe, "scoring known defects")
         items = self.scorer().score(defects, pictures=False, strict=strict, on_progress=progress)
         scores, groups, unread = scores_of_defects(items, defects)
-        self.calibration_ = self.calibration_.with_(defect_scores=scores, defect_groups=groups, costs=costs)
+        self.calibration_ = calibration.with_(defect_scores=scores, defect_groups=groups, costs=costs)
         self.seen_ = replace(self.seen_, known_defects=contents(defects))
         self.failures_ = (*self.failures_, *unread)
         self.unopened_ = (*self.unopened_, *defects.unopened)
@@ -543,7 +550,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         self.options_ = {**self.options_, "rule": self.calibration_.rule, "known_defects": known}
 
     def _with_labelled(
-        self, manifest: Manifest, false_alarm_rate: float | None, rule: str | None
+        self, manifest: Manifest, false_alarm_rate: float | None
     ) -> tuple[Calibration, list[Failure], tuple[str, ...]]:
         labelled = replace(manifest, records=tuple(record for record in manifest.records if record.label is not None))
         known = without_learned(labelled, self.seen_)  # as these score lower than new ones
@@ -559,7 +566,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             unusable = f"{len(unread)} of {len(scored)} labelled records cannot be used, and no other is anomalous"
             raise DataError(f"{unusable}; the first is {unread[0].name}: {unread[0].reason}")
         scores = np.array([item.score for item in items])
-        calibration = self.calibration_.with_(rule=rule, false_alarm_rate=false_alarm_rate, labelled=(scores, labels))
+        calibration = self.calibration_.with_(labelled=(scores, labels), false_alarm_rate=false_alarm_rate)
         return calibration, unread, notes
 
 
