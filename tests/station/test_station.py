@@ -32,6 +32,7 @@ from hizumi.station.log import Alarm, Log
 from hizumi.station.pictures import Pictures
 from hizumi.station.sources import Arrival
 from hizumi.station.sources.folder import FolderSource
+from hizumi.station.sources.replay import ReplaySource
 from hizumi.station.station import Station
 from hizumi.station.station_file import RecipeSettings, StationSettings, read_station_file, station_of
 from tests.station.plates import picture, plate, plates_bundle, png
@@ -222,21 +223,38 @@ def test_whatever_goes_wrong_with_a_picture_its_source_goes_on(
     at_work(settings, use)
 
 
-def test_a_source_that_ends_by_a_mistake_says_so(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_breaks_off_says_so_and_is_begun_again(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "incoming").mkdir()
-    source = {"kind": "folder", "path": "incoming"}
-    settings = replace(station_of(bundle, tmp_path / "station"), root=tmp_path, sources=(source,))
+    (tmp_path / "incoming" / "a.png").write_bytes(picture(0))
+    folder = {"kind": "folder", "path": "incoming"}
+    replay = {"kind": "replay", "path": "incoming"}  # which would bring once more what it has brought
+    settings = replace(station_of(bundle, tmp_path / "station"), root=tmp_path, sources=(folder, replay))
+    read, failed = FolderSource._read, threading.Event()
+
+    def short_read(source: FolderSource, path: Path) -> Any:
+        if not failed.is_set():
+            failed.set()
+            raise MemoryError
+        return read(source, path)
 
     def fails(*_: object) -> None:
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr(FolderSource, "_look", fails)
+    monkeypatch.setattr(FolderSource, "_read", short_read)
+    monkeypatch.setattr(ReplaySource, "_listed", fails)
+    monkeypatch.setattr("hizumi.station.station.BROKEN_OFF_SECONDS", 0.2)
 
     async def use(station: Station) -> None:
+        watched, replayed = station.sources
         async with asyncio.timeout(20):
-            while not station.sources[0].trouble:
+            while watched.trouble != "it has broken off: memory ran out":
+                await asyncio.sleep(0.01)
+            while station.log.count() < 1:
                 await asyncio.sleep(0.05)
-        assert station.sources[0].trouble == "it has ended: the station failed on it (RuntimeError)"
+        assert not watched.trouble
+        assert replayed.trouble == "it has broken off: the station failed on it (RuntimeError)"
 
     at_work(settings, use)
 

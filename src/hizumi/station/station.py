@@ -39,6 +39,7 @@ from hizumi.storage.files import printable
 
 LONGEST_NAME = 200  # characters kept of what a picture is called
 BUSY_SECONDS = 0.2  # between attempts of a source to hand over a picture
+BROKEN_OFF_SECONDS = 5.0  # before a source is begun again
 LATE_VIEWS_SECONDS = 0.5
 TIDYING_SECONDS = 600.0
 
@@ -189,17 +190,25 @@ class Station:
 
     async def _take_from(self, source: Source) -> None:
         """Judge what a source brings, one picture after another; each is put away once the log has it."""
+        while True:
+            try:
+                async for arrival in source.arrivals():
+                    await self._take(source, arrival)
+            except Exception as error:  # nobody waits for it here, so that it would be gone without a word
+                source.trouble = f"it has broken off: {_failed(error)}"
+                if source.goes_on:
+                    await asyncio.sleep(BROKEN_OFF_SECONDS)
+                    continue
+            return
+
+    async def _take(self, source: Source, arrival: Arrival) -> None:
         try:
-            async for arrival in source.arrivals():
-                try:
-                    kept = await self._inspect_patiently(arrival)
-                    if kept.is_kept:
-                        await source.done(arrival, kept.entry)
-                except Exception as error:  # whatever it is, the next picture may be judged
-                    self.losses.entries += 1
-                    self.losses.reason = _failed(error)
-        except Exception as error:  # nobody waits for it here, so that it would be gone without a word
-            source.trouble = f"it has ended: {_failed(error)}"
+            kept = await self._inspect_patiently(arrival)
+            if kept.is_kept:
+                await source.done(arrival, kept.entry)
+        except Exception as error:  # whatever it is, the next picture may be judged
+            self.losses.entries += 1
+            self.losses.reason = _failed(error)
 
     async def _inspect_patiently(self, arrival: Arrival) -> Kept:
         while True:

@@ -8,6 +8,7 @@ from hizumi.data import Store, check_disjoint, open_source, split
 from hizumi.data.series.blocks import of_recordings
 from hizumi.data.series.form import Recording, SeriesForm, Steps
 from hizumi.data.series.options import SeriesOptions
+from hizumi.data.series.overlaps import repeated
 from hizumi.data.series.steadying import Steadying
 from hizumi.data.series.windows import steps_scored
 from hizumi.errors import DataError, UsageError
@@ -147,6 +148,60 @@ def test_a_recording_that_stands_twice_in_two_splits_is_refused() -> None:
     copy = Recording("copy", one.values.copy(), split="test")
     with pytest.raises(DataError, match=r"one \(.*\) and copy \(test\) are equal"):
         check_disjoint(split(of_recordings((one, copy), FORM, "both")))
+
+
+@pytest.mark.parametrize("is_stamped", [True, False])
+@pytest.mark.parametrize("apart", [40, 100, 160])
+def test_recordings_that_overlap_put_no_step_into_two_splits(apart: int, is_stamped: bool) -> None:
+    whole = recording("whole", 3000)
+    times = 10**9 * np.arange(3000) if is_stamped else None
+    some = tuple(
+        Recording(
+            f"from {start}",
+            whole.values[start : start + 200].copy(),
+            None if times is None else times[start : start + 200],
+        )
+        for start in range(0, 2801, apart)
+    )
+    shuffled = tuple(some[place] for place in np.random.default_rng(1).permutation(len(some)))
+    dealt = split(of_recordings(shuffled, FORM, "many"))
+    windows: dict[str, set[bytes]] = {"train": set(), "calibration": set()}
+    steps: list[bytes] = []
+    for record in dealt.records:
+        assert record.steps is not None
+        assert record.row is not None
+        values = dealt.recordings[record.row].values[record.steps.start : record.steps.stop]
+        steps += [row.tobytes() for row in values]
+        windows[str(record.split)] |= {values[at : at + 16].tobytes() for at in range(len(values) - 15)}
+    assert not windows["train"] & windows["calibration"]
+    assert len(windows["calibration"]) > 50
+    assert max(steps.count(step) for step in set(steps)) == 1
+    assert sum(note.startswith("steps that a recording before has, too, are left out") for note in dealt.notes) == 1
+
+
+def test_recordings_that_are_alike_but_not_one_are_learned_from_whole() -> None:
+    step = np.arange(400)
+    generator = np.random.default_rng(0)
+    periodic = np.round(np.sin(2 * np.pi * step / 20), 3)[:, None]  # the same again and again
+    switched = (step >= 200).astype(float)[:, None]  # once, as at eight in the morning
+    noise = generator.normal(size=(400, 1))
+    at = 10**9 * step
+    for one, other, times in [
+        (periodic, periodic, (None, None)),
+        (switched, switched, (None, None)),
+        (noise, noise, (at, at + 86_400 * 10**9)),
+        (noise, noise[::-1], (at, at)),
+    ]:
+        both = (Recording("one", one, times[0]), Recording("other", other.copy(), times[1]))
+        assert [marks.any() for marks in repeated(both, [400, 400], 16)] == [False, False]
+
+
+def test_a_copy_is_left_out_and_named() -> None:
+    one = recording("one", 2000)
+    dealt = split(of_recordings((one, Recording("copy", one.values.copy())), FORM, "both"))
+    assert {record.group for record in dealt.records} == {"one"}
+    assert dealt.notes[-1].endswith("learned from: copy 0:2000")
+    assert check_disjoint(dealt) == ()
 
 
 def test_too_little_to_learn_from_is_said_in_one_line() -> None:

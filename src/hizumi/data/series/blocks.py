@@ -6,8 +6,12 @@ from dataclasses import replace
 from hizumi.data.manifest import GOOD, Manifest, Record
 from hizumi.data.series.dealing import Stretch, deal_stretches, whole_stretches
 from hizumi.data.series.form import PART, Recording, SeriesForm, Steps
+from hizumi.data.series.gaps import runs
+from hizumi.data.series.overlaps import repeated
 from hizumi.errors import DataError, UsageError
+from hizumi.storage.files import few
 
+MOST_NAMED = 3
 ANOMALOUS = "anomalous"  # kind of a block with such a step
 WINDOWS_BEFORE = 3  # between what is learned from and an anomaly: a gap, and a block of what is tested as normal
 
@@ -36,19 +40,23 @@ def split_series(manifest: Manifest, calibration_share: float | None, seed: int)
     form, recordings = manifest.series, manifest.recordings
     assert form is not None, "series have a form"
     learned = _learned(recordings, form)
-    calibrated = any(each.split == "calibration" for each in recordings)
-    if calibrated:
+    notes: list[str] = []
+    if any(each.split == "calibration" for each in recordings):
         dealt = [
             list(whole_stretches(length, form.length, held_out=each.split == "calibration"))
             for each, length in zip(recordings, learned, strict=True)
         ]
     else:
         _refuse_nothing_learned(manifest, learned, form)
+        pieces, notes = _held_once(recordings, learned, form)
         try:
-            dealt = deal_stretches(learned, form.length, calibration_share, seed)
+            stretches = deal_stretches([len(steps) for _, steps in pieces], form.length, calibration_share, seed)
         except DataError as error:
             before = _before_anomalies(recordings, learned, form)
             raise DataError(f"{manifest.name}: {before}{error}{_on_parts(recordings)}") from error
+        dealt = [[] for _ in recordings]
+        for (row, steps), those in zip(pieces, stretches, strict=True):
+            dealt[row] += [stretch.after(steps.start) for stretch in those]
     records: list[Record] = []
     for row, recording in enumerate(recordings):
         for stretch in dealt[row]:
@@ -57,7 +65,7 @@ def split_series(manifest: Manifest, calibration_share: float | None, seed: int)
         if learned[row] < len(recording):
             records += (_record(recording, row, steps, "test") for steps in form.blocks(Steps(start, len(recording))))
     _refuse_too_short(manifest, records, form)
-    return replace(manifest, records=tuple(records))
+    return replace(manifest, records=tuple(records), notes=(*manifest.notes, *notes))
 
 
 def joined(manifest: Manifest) -> Manifest:
@@ -111,6 +119,18 @@ def _learned(recordings: Sequence[Recording], form: SeriesForm) -> list[int]:
         0 if each.split == "test" else max(0, first - WINDOWS_BEFORE * form.length)
         for each, first in zip(recordings, firsts, strict=True)
     ]
+
+
+def _held_once(
+    recordings: Sequence[Recording], learned: Sequence[int], form: SeriesForm
+) -> tuple[list[tuple[int, Steps]], list[str]]:
+    """What may be learned from, by the number of its recording, each step in one of them alone; a note on others."""
+    pieces, left_out = [], []
+    for row, again in enumerate(repeated(recordings, learned, form.length)):
+        pieces += [(row, Steps(*run)) for run in runs(~again)] if learned[row] else [(row, Steps(0, 0))]
+        left_out += [f"{recordings[row].name} {start}:{stop}" for start, stop in runs(again)]
+    what = "steps that a recording before has, too, are left out, so that none sets the threshold that was learned from"
+    return pieces, [f"{what}: {few(left_out, MOST_NAMED)}"] if left_out else []
 
 
 def _refuse_nothing_learned(manifest: Manifest, learned: Sequence[int], form: SeriesForm) -> None:

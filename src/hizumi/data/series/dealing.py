@@ -10,7 +10,7 @@ neighbours promise 4% and let 4.7 to 5% pass, blocks a window apart keep it.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -33,6 +33,10 @@ class Stretch(NamedTuple):
     def steps(self) -> int:
         """How many it has."""
         return self.stop - self.start
+
+    def after(self, first: int) -> Self:
+        """The same, counted from the step before which there are so many."""
+        return self._replace(start=self.start + first, stop=self.stop + first)
 
 
 def deal_stretches(lengths: Sequence[int], length: int, share: float, seed: int) -> list[list[Stretch]]:

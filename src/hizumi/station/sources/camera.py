@@ -70,6 +70,8 @@ class CameraSettings(SourceSettings):
 class CameraSource(Source):
     """See `CameraSettings`. A camera that fails is connected to again, soon at first, then every half minute."""
 
+    goes_on = True
+
     def __init__(self, settings: CameraSettings) -> None:
         codecs()  # fail early
         super().__init__(settings.called)

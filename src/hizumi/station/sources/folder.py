@@ -78,6 +78,8 @@ class _Waiting:
 class FolderSource(Source):
     """See `FolderSettings`. A file counts as new when its name, its content or its time of writing is new."""
 
+    goes_on = True
+
     def __init__(self, settings: FolderSettings, taken_for: TakenFor = never_taken) -> None:
         super().__init__(settings.called)
         self.settings = settings

@@ -85,9 +85,11 @@ class Source(ABC):
         name: What the station calls it.
         trouble: What keeps pictures from coming at present, in words without paths; "" while all is well.
         looks_through: A folder in which it takes whatever comes, to any depth; None where it does not.
+        goes_on: Whether it can be begun again where it broke off; what it has brought does not come twice.
     """
 
     looks_through: Path | None = None
+    goes_on = False
 
     def __init__(self, name: str) -> None:
         self.name = name
