@@ -135,6 +135,17 @@ def test_discriminators_are_shown_earlier_fakes() -> None:
     pytest.fail("the discriminator never saw an earlier image")
 
 
+def test_a_translation_that_fails_leaves_dropout_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(_: torch.Tensor) -> torch.Tensor:
+        raise MemoryError
+
+    model = Pix2Pix(width=4).prepare((1, 8, 8)).eval()
+    monkeypatch.setattr(model.generator, "forward", short)
+    with pytest.raises(MemoryError):
+        model.translate(torch.zeros(2, 1, 8, 8), seed=0)
+    assert not any(module.training for module in model.modules())
+
+
 def test_pix2pix_losses_by_hand() -> None:
     model = Pix2Pix(width=4, learning_rate=0.0).prepare((1, 8, 8)).train()
     model.generator = Scale(0.5)

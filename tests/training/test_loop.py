@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hizumi.data.stream import Batches, TensorSource, in_order
@@ -417,6 +417,9 @@ def test_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     fit([Line()], DATA, options, run_folder=tmp_path)
     checkpoint = tmp_path / "phase-0.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:40])
+    with pytest.raises(BundleError, match="is damaged"):
+        fit([Line()], DATA, options, run_folder=tmp_path)
+    save_file({"weight": torch.zeros(1)}, checkpoint)  # of another program
     with pytest.raises(BundleError, match="is damaged"):
         fit([Line()], DATA, options, run_folder=tmp_path)
 

@@ -115,12 +115,13 @@ class Pix2Pix(CanTranslate, HasTargetChannels):
         dropouts = [module for module in self.generator.modules() if isinstance(module, nn.Dropout)]
         with own_random_numbers():
             torch.manual_seed(seed)
-            for module in dropouts:
-                module.train()
-            translated = self.generator(images)
-        for module in dropouts:
-            module.eval()
-        return translated
+            try:
+                for module in dropouts:
+                    module.train()
+                return self.generator(images)
+            finally:
+                for module in dropouts:
+                    module.eval()
 
     def _judge(self, images: Tensor, partners: Tensor) -> Tensor:
         return self.discriminator(torch.cat([images, partners], 1)).flatten()

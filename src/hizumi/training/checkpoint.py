@@ -113,8 +113,9 @@ def load_checkpoint(path: Path, model: Trainable, identity: Mapping[str, Any] | 
     """
     try:
         with safe_open(path, framework="pt") as file:
-            numbers: dict[str, Any] = json.loads(file.metadata()["loop"])
-            run: dict[str, Any] = json.loads(file.metadata().get("run", "{}"))
+            known = file.metadata() or {}  # None where another program has written it
+            numbers: dict[str, Any] = json.loads(known["loop"])
+            run: dict[str, Any] = json.loads(known.get("run", "{}"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, KeyError, ValueError) as error:
         raise BundleError(f"checkpoint {path} is damaged ({error}); delete it to start this phase again") from error
