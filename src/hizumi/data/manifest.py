@@ -152,6 +152,11 @@ class Manifest:
             return "block"
         return "frame" if any(record.neighbour for record in self.records) else "image"
 
+    @property
+    def item_noun(self) -> str:
+        """What one item that a model takes is: blocks of a series go through it as windows."""
+        return "window" if self.series is not None else self.noun
+
     def __len__(self) -> int:
         return len(self.records)
 

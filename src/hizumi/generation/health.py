@@ -20,16 +20,18 @@ SAMPLES = 256
 
 
 @torch.no_grad()
-def check_model(model: Trainable, items: Batches, journal: Journal, held_out: Batches | None = None) -> list[Finding]:
+def check_model(
+    model: Trainable, items: Batches, journal: Journal, held_out: Batches | None = None, *, noun: str = "image"
+) -> list[Finding]:
     """All checks that apply: losses, clusters of the data that no sample reaches, reconstructions, and inversion.
 
-    `held_out` are normal items that no step has seen, where there are any.
+    `held_out` are normal items that no step has seen, where there are any; each is a `noun`.
     """
     with trusted():  # pixels may lie far outside of a window that was given, which is found elsewhere
-        return check_losses(journal.records) + _of_items(model, items, held_out)
+        return check_losses(journal.records) + _of_items(model, items, held_out, noun)
 
 
-def _of_items(model: Trainable, items: Batches, held_out: Batches | None) -> list[Finding]:
+def _of_items(model: Trainable, items: Batches, held_out: Batches | None, noun: str) -> list[Finding]:
     findings: list[Finding] = []
     crops = torch.Generator().manual_seed(0) if items.views > 1 else None
     some = _spread(items, ITEMS, crops)
@@ -39,9 +41,9 @@ def _of_items(model: Trainable, items: Batches, held_out: Batches | None) -> lis
     few = some[: min(len(some), SAMPLES)]
     if isinstance(model, CanReconstruct) and some.ndim == 4:
         unseen = None if held_out is None else _rebuilt(model, _spread(held_out, SAMPLES, crops))
-        findings += check_reconstructions(_rebuilt(model, few), unseen)
+        findings += check_reconstructions(_rebuilt(model, few), unseen, noun)
     if isinstance(model, JudgesPairs):
-        findings += check_inversion(model, few)
+        findings += check_inversion(model, few, noun)
     return findings
 
 

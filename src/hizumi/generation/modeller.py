@@ -181,7 +181,10 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self.failures_ = data.store.failures
         self.unopened_ = data.store.manifest.unopened
         self.notes_ = notes_on(data.store.manifest, data.store)
-        self.findings_ = check_window(data.store) + check_model(model, data.items, self.journal_, validation)
+        self.findings_ = [
+            *check_window(data.store),
+            *check_model(model, data.items, self.journal_, validation, noun=data.store.manifest.item_noun),
+        ]
         fit_seconds = round(time.monotonic() - started, 2)
         self.options_ = self._record(model, data, options) | {"fit_seconds": fit_seconds}
         self.is_main_process_ = fabric.is_global_zero

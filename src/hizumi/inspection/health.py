@@ -54,17 +54,18 @@ def check_detector(
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
     training = gathered(stored_pieces(store, TRAINING_ITEMS))
+    noun = store.manifest.item_noun
     findings = check_window(store) + check_losses(journal.records)
     if not preprocessing.tiled and preprocessing.series is None:  # one scores below the worst of a record
         by_nature = (by_folds and not detector.phases()) or _remembers(detector)
         seen = scores if by_nature else training["score"]
-        findings += check_scores(seen, scores, store.manifest.noun, by_folds=by_folds)
+        findings += check_scores(seen, scores, noun, by_folds=by_folds)
     if "reconstruction" in training:
         unseen = gathered(middles(held_out))
-        findings += check_reconstructions(_rebuilt(training), _rebuilt(unseen) if unseen else None)
+        findings += check_reconstructions(_rebuilt(training), _rebuilt(unseen) if unseen else None, noun)
     for model in detector.phases():
         if isinstance(model, JudgesPairs):
-            findings += check_inversion(model, torch.from_numpy(training["item"]))
+            findings += check_inversion(model, torch.from_numpy(training["item"]), noun)
     return findings
 
 

@@ -139,7 +139,7 @@ class Rebuilt(NamedTuple):
     reconstructions: Float[np.ndarray, "n *shape"]
 
 
-def check_reconstructions(training: Rebuilt, held_out: Rebuilt | None = None) -> list[Finding]:
+def check_reconstructions(training: Rebuilt, held_out: Rebuilt | None = None, noun: str = "image") -> list[Finding]:
     """Reconstructions that are the same whatever the item, or farther from it than the training items' mean is.
 
     The latter is looked at on items held out of the training too, where there are any.
@@ -154,7 +154,8 @@ def check_reconstructions(training: Rebuilt, held_out: Rebuilt | None = None) ->
             Finding(
                 "collapsed reconstructions",
                 "problem",
-                f"reconstructions vary {rebuilt / own:.2%} as much as the images: the same picture whatever goes in",
+                f"reconstructions vary {rebuilt / own:.2%} as much as the {noun}s: the same comes back whatever goes "
+                "in",
                 "train longer, widen the code, or lower the learning rate",
             )
         ]
@@ -164,7 +165,7 @@ def check_reconstructions(training: Rebuilt, held_out: Rebuilt | None = None) ->
             Finding(
                 WORSE_THAN_MEAN,
                 "problem",
-                f"normal images are rebuilt with {times:.1f} times the squared error of the mean image: what comes "
+                f"normal {noun}s are rebuilt with {times:.1f} times the squared error of the mean {noun}: what comes "
                 "back has little to do with what goes in",
                 "train longer, raise cycle_weight where the model has one, or choose another method",
             )
@@ -175,9 +176,9 @@ def check_reconstructions(training: Rebuilt, held_out: Rebuilt | None = None) ->
             Finding(
                 WORSE_THAN_MEAN,
                 "warning",
-                f"held-out normal images are rebuilt with {unseen:.1f} times the squared error of the mean image, "
-                f"training images with {times:.1f} times: it rebuilds only what it was trained on",
-                "give more images, narrow the code, train for fewer steps, or choose another method",
+                f"held-out normal {noun}s are rebuilt with {unseen:.1f} times the squared error of the mean {noun}, "
+                f"training {noun}s with {times:.1f} times: it rebuilds only what it was trained on",
+                f"give more {noun}s, narrow the code, train for fewer steps, or choose another method",
             )
         ]
     return []
@@ -189,7 +190,9 @@ def _times_the_means_error(rebuilt: Rebuilt, mean: Float[np.ndarray, "*shape"]) 
     return float(np.square(rebuilt.items - rebuilt.reconstructions).mean()) / of_mean if of_mean > 0 else None
 
 
-def check_pairs(data_logits: Float[np.ndarray, "n"], model_logits: Float[np.ndarray, "m"]) -> list[Finding]:
+def check_pairs(
+    data_logits: Float[np.ndarray, "n"], model_logits: Float[np.ndarray, "m"], noun: str = "image"
+) -> list[Finding]:
     """An encoder that does not invert its generator: the critic tells pairs (x, E(x)) from pairs (G(z), z) throughout.
 
     Only where it cannot is E the inverse of G (Donahue et al. 2017).
@@ -203,8 +206,8 @@ def check_pairs(data_logits: Float[np.ndarray, "n"], model_logits: Float[np.ndar
         Finding(
             "encoder does not match the generator",
             "warning",
-            f"the critic tells {len(data_logits)} images with their codes from {len(model_logits)} generated ones with "
-            f"theirs in {area:.1%} of all comparisons: nothing makes the encoder the generator's inverse",
-            "give more images, hold the critic back (dropout, instance_noise, spectral_norm), or raise cycle_weight",
+            f"the critic tells {len(data_logits)} {noun}s with their codes from {len(model_logits)} generated ones "
+            f"with theirs in {area:.1%} of all comparisons: nothing makes the encoder the generator's inverse",
+            f"give more {noun}s, hold the critic back (dropout, instance_noise, spectral_norm), or raise cycle_weight",
         )
     ]
