@@ -94,3 +94,13 @@ def test_verdict_is_json_without_arrays():
     fields = json.loads(json.dumps(verdict.to_dict()))
     assert fields["boxes"] == [{"left": 1, "top": 0, "width": 1, "height": 1, "area": 1, "peak": 9.0}]
     assert set(fields) == {"name", "anomalous", "score", "p_value", "threshold", "rule", "terms", "boxes", "notes"}
+
+
+def test_a_verdict_is_shown_without_its_arrays():
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    heat = np.zeros((4, 4), np.float32)
+    verdict = Verdict("a.png", False, 0.5, 0.25, 1.0, {"residual": 0.5}, map=heat, picture=pixels, normal=pixels)
+    assert repr(verdict) == (
+        "Verdict(name='a.png', anomalous=False, score=0.5, p_value=0.25, threshold=1.0, terms={'residual': 0.5}, "
+        "boxes=(), notes=(), rule='')"
+    )

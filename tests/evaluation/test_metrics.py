@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from scipy import stats
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
 
-from hizumi.errors import DataError
+from hizumi.errors import DataError, UsageError
 from hizumi.evaluation import (
     auroc,
     average_precision,
@@ -138,3 +138,12 @@ def test_binomial_acceptance_holds_what_scipy_says(total, rate):
     assert (low, high) == stats.binom(total, rate).interval(0.95)
     law = stats.binom(total, rate)
     assert law.cdf(high) - law.cdf(low - 1) >= 0.95
+
+
+@pytest.mark.parametrize(
+    "measure", [auroc, average_precision, best_f1, lambda scores, labels: confusion_at(scores, labels, 0.5)]
+)
+def test_labels_that_are_classes_are_refused_not_left_out(measure):
+    with pytest.raises(UsageError, match=r"labels are 0 \(normal\), 1 .* got 2; scores come first, then labels"):
+        measure(np.array([0.1, 0.7, 0.9]), np.array([0, 1, 2]))
+    measure(np.array([0.1, 0.7, 0.9]), np.array([0, 1, -1]))

@@ -63,6 +63,20 @@ def test_collapsed_reconstructions() -> None:
     assert check_reconstructions(Rebuilt(images, 0.8 * images)) == []
 
 
+def test_findings_call_items_what_they_are() -> None:
+    windows = np.random.default_rng(0).normal(size=(20, 2, 1, 8))
+    mean = np.repeat(windows.mean(0, keepdims=True), 20, 0)
+    told = [
+        *check_reconstructions(Rebuilt(windows, mean), noun="window"),
+        *check_reconstructions(Rebuilt(windows, np.roll(windows, 1, axis=0)), noun="window"),
+        *check_reconstructions(Rebuilt(windows, windows), Rebuilt(windows, np.roll(windows, 1, axis=0)), "window"),
+        *check_pairs(np.full(20, 9.0), np.zeros(20), "window"),
+    ]
+    assert len(told) == 4
+    assert all("windows" in each.message for each in told)
+    assert not any("image" in each.message + each.remedy or "picture" in each.message for each in told)
+
+
 def test_reconstructions_are_measured_against_the_mean_image() -> None:
     images = np.random.default_rng(0).normal(size=(20, 1, 8, 8)).astype(np.float32)
     others = np.roll(images, 1, axis=0)  # vary as they should, but none belongs to its image

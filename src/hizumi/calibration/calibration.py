@@ -324,6 +324,9 @@ def _read_threshold(fields: dict[str, Any]) -> Threshold:
 
 
 def _ascending(scores: Float[np.ndarray, "n"], what: str) -> Float[np.ndarray, "n"]:
+    scores = np.asarray(scores)
+    if scores.ndim != 1:
+        raise UsageError(f"calibration got {what} of shape {scores.shape}: give one number for each item")
     if len(scores) == 0:
         raise DataError(f"calibration got no {what}: it needs at least one")
     broken = int((~np.isfinite(scores)).sum())
@@ -337,6 +340,7 @@ def _ascending(scores: Float[np.ndarray, "n"], what: str) -> Float[np.ndarray, "
 
 def _decidable(scores: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
     # NaN > threshold is False, as is -infinity: a detector that failed would pass every part as good.
+    scores = np.atleast_1d(scores)
     broken = np.flatnonzero(np.isnan(scores) | np.isneginf(scores))
     if len(broken):
         number, what = int(broken[0]), "NaN" if np.isnan(scores[broken[0]]) else "minus infinity"

@@ -1,6 +1,6 @@
 """The decision on one inspected image."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,16 +43,16 @@ class Verdict:
     p_value: float
     threshold: float
     terms: dict[str, float]
-    map: Float[np.ndarray, "h w"] | None = None
+    map: Float[np.ndarray, "h w"] | None = field(default=None, repr=False)
     boxes: tuple[Box, ...] = ()
-    picture: UInt8[np.ndarray, "h w 3"] | None = None
-    normal: UInt8[np.ndarray, "h2 w2 3"] | None = None
+    picture: UInt8[np.ndarray, "h w 3"] | None = field(default=None, repr=False)
+    normal: UInt8[np.ndarray, "h2 w2 3"] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     rule: str = ""
-    inside: Bool[np.ndarray, "h w"] | None = None
-    expected: Float[np.ndarray, "t c"] | None = None
-    shares: Float[np.ndarray, "t c"] | None = None
-    newest: Float[np.ndarray, "t"] | None = None
+    inside: Bool[np.ndarray, "h w"] | None = field(default=None, repr=False)
+    expected: Float[np.ndarray, "t c"] | None = field(default=None, repr=False)
+    shares: Float[np.ndarray, "t c"] | None = field(default=None, repr=False)
+    newest: Float[np.ndarray, "t"] | None = field(default=None, repr=False)
 
     def map_over(self, calibration: Calibration) -> Float[np.ndarray, "h w"] | None:
         """The map for a picture of it: where the image was not looked at, as of a good image's median pixel."""

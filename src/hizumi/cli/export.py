@@ -34,7 +34,8 @@ def export(
             "--data",
             metavar="DATA",
             callback=options.refuse_absent,
-            help="What the bundle was fitted on, or any good data of the same kind; where it lay, if not given.",
+            help="What the bundle was fitted on, or any good data of the same kind; not needed "
+            "where that was a built-in set.",
         ),
     ] = None,
     source: options.SourceArguments,

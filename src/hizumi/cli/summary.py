@@ -104,7 +104,7 @@ def show_next(
 def _learned_from(options: Mapping[str, Any]) -> str:
     count, data, sizes = options["training_images"], options["data"], options["shape"]
     if options.get("series") is not None:
-        return f"{count} normal {learned_in_words(options)}, of {data}"
+        return f"{count:,} normal {learned_in_words(options)}, of {data}"
     shape = f"of {counted(sizes[0], 'column')}" if len(sizes) == 1 else f"as {'x'.join(map(str, sizes))}"
     return f"{counted(count, 'normal input')} of {data}, {shape}"
 
@@ -137,7 +137,7 @@ def show_model(console: "Console", modeller: "Modeller") -> None:
         f"{counted(options['training_images'], 'item')} of {options['data']}, as {'x'.join(map(str, options['shape']))}"
     )
     if options.get("series") is not None:
-        learned = f"{options['training_images']} {learned_in_words(options)}, of {options['data']}"
+        learned = f"{options['training_images']:,} {learned_in_words(options)}, of {options['data']}"
     rows = [
         ["Model", options["model"]["name"]],
         ["Family", modeller.model_.card.family],

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from hizumi.calibration.limits import best_f1_threshold
-from hizumi.errors import DataError
+from hizumi.errors import DataError, UsageError
 
 PRO_LIMIT = 0.3
 
@@ -55,16 +55,19 @@ def area_under_pro(counts: Counts, limit: float) -> Float[np.ndarray, "..."]:
 
 def auroc(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> float:
     """Area under the ROC curve of images; NaN when one class is missing."""
+    scores, labels = _paired(scores, labels)
     return float(area_under_roc(image_counts(scores, labels))) if _both_classes(labels) else math.nan
 
 
 def average_precision(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> float:
     """Average precision of images; NaN when one class is missing. Chance is the share of anomalous images."""
+    scores, labels = _paired(scores, labels)
     return float(area_under_precision_recall(image_counts(scores, labels))) if _both_classes(labels) else math.nan
 
 
 def best_f1(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]) -> float:
     """The largest F1 over all thresholds: an oracle, as it uses the labels; NaN when one class is missing."""
+    scores, labels = _paired(scores, labels)
     return best_f1_threshold(scores, labels).f1 if _both_classes(labels) else math.nan
 
 
@@ -98,6 +101,7 @@ class Confusion(NamedTuple):
 
 def confusion_at(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"], threshold: float) -> Confusion:
     """Count decisions when every score strictly above the threshold is an alarm."""
+    scores, labels = _paired(scores, labels)
     alarm, anomalous = scores.astype(np.float64) > threshold, labels == 1
     return Confusion(
         true_alarms=int((alarm & anomalous).sum()),
@@ -137,6 +141,21 @@ def image_counts(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"
     _, step = np.unique(-scores, return_inverse=True)
     normal, anomalous = (np.bincount(step, weights=labels == label) for label in (0, 1))
     return Counts(normal, anomalous, np.zeros_like(normal))
+
+
+def _paired(
+    scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray, "n"]
+) -> tuple[Float[np.ndarray, "n"], Integer[np.ndarray, "n"]]:
+    """Scores and labels as arrays; UsageError where they are no pairs, as when they come in scikit-learn's order."""
+    scores, labels = np.asarray(scores), np.asarray(labels)
+    if scores.ndim != 1 or scores.shape != labels.shape:
+        raise UsageError(f"there are scores of shape {scores.shape} and labels of {labels.shape}; give one to one")
+    others = labels[~np.isin(labels, (-1, 0, 1))]
+    if len(others):
+        raise UsageError(
+            f"labels are 0 (normal), 1 (anomalous) or -1 (unknown), got {others[0]:g}; scores come first, then labels"
+        )
+    return scores, labels
 
 
 def _both_classes(labels: Integer[np.ndarray, "n"]) -> bool:

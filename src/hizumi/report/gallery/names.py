@@ -8,7 +8,7 @@ FIGURES = {
     "game": "the game in one dimension: generator, discriminator and data, moment by moment",
     "mode_collapse": "the ring of Gaussians as each adversarial model sees it, with the modes it covers",
     "manifold": "a two-dimensional code, decoded over its whole plane",
-    "arithmetic": "arithmetic on mean codes: slanted ones - upright ones + other upright digits",
+    "arithmetic": "arithmetic on mean codes: slanted - upright of one digit, + the others upright",
     "conditional": "samples of each class, a row a class",
     "growth": "a generator that grows from 4 pixels upwards",
     "pairs": "paired translation: noisy images, cleaned, beside the truth",
