@@ -297,19 +297,18 @@ def test_toy_anomaly_scores_higher_than_normal(name: str, shape: tuple[int, ...]
 
 
 @pytest.mark.parametrize(("name", "shape"), cases(DETECTORS))
-@pytest.mark.parametrize("value", [1e10, 1e38, -1e38])
-def test_absurd_values_are_never_normal_and_leave_their_batch_alone(
-    name: str, shape: tuple[int, ...], value: float
-) -> None:
+def test_absurd_values_are_never_normal_and_leave_their_batch_alone(name: str, shape: tuple[int, ...]) -> None:
     detector = fitted(name, shape)
-    data = items(shape, 3, seed=1)
-    alone = detector.score(data[[0, 2]]).image
-    data[1].view(-1)[7 % data[1].numel()] = value
-    if is_bounded(shape):
-        with pytest.raises(DataError, match="scale pixels to"):
-            detector.score(data)
-    with trusted():  # as Inspector scores what it has read
-        scores = detector.score(data).image
-    assert_close(scores[[0, 2]], alone, max(detector.tolerance, 1e-6))
-    # A score that is not finite is a failure of its record.
-    assert not torch.isfinite(scores[1]) or scores[1] > detector.score(items(shape)).image.max()
+    highest = detector.score(items(shape)).image.max()
+    for value in (1e10, 1e38, -1e38):
+        data = items(shape, 3, seed=1)
+        alone = detector.score(data[[0, 2]]).image
+        data[1].view(-1)[7 % data[1].numel()] = value
+        if is_bounded(shape):
+            with pytest.raises(DataError, match="scale pixels to"):
+                detector.score(data)
+        with trusted():  # as Inspector scores what it has read
+            scores = detector.score(data).image
+        assert_close(scores[[0, 2]], alone, max(detector.tolerance, 1e-6))
+        # A score that is not finite is a failure of its record.
+        assert not torch.isfinite(scores[1]) or scores[1] > highest, value

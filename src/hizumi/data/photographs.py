@@ -1,7 +1,6 @@
 """Pictures that are crops of one photograph, found by the pixels that they share, and where each lies in it."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,8 +35,7 @@ class Place(NamedTuple):
         return Place(photograph, self.top + down, self.left + right, self.height, self.width)
 
 
-@dataclass(frozen=True, eq=False)
-class _Anchors:
+class _Anchors(NamedTuple):
     """Blocks of some pictures, chosen by what they hold and so alike wherever they lie: picture, corner and content.
 
     A block that a picture holds twice is left out of all of them, as it tells no place.
@@ -135,11 +133,12 @@ def _places(pictures: Iterable[tuple[int, np.ndarray]], count: int) -> dict[int,
     if len(names) < 2:
         return {}
     anchors = _telling(_Anchors(*map(np.concatenate, zip(*found, strict=True))))
+    of_each = _of_each(anchors, len(sizes))
     places = [Place(number, 0, 0, *size) for number, size in enumerate(sizes)]
     members = {number: [number] for number in range(len(sizes))}
     for first, second, down, right in _candidates(anchors):
         one, other = places[first], places[second]
-        if one.photograph == other.photograph or not _same_pixels(anchors, first, second, down, right, sizes):
+        if one.photograph == other.photograph or not _same_pixels(of_each, first, second, down, right, sizes):
             continue
         shift = (one.top + down - other.top, one.left + right - other.left)
         for each in members.pop(other.photograph):
@@ -174,6 +173,14 @@ def _telling(anchors: _Anchors) -> _Anchors:
     return _Anchors(anchors.picture[kept], anchors.top[kept], anchors.left[kept], anchors.content[kept])
 
 
+def _of_each(anchors: _Anchors, count: int) -> list[_Anchors]:
+    """Those of each picture, in their order."""
+    order = np.argsort(anchors.picture, kind="stable")
+    begins = np.searchsorted(anchors.picture[order], np.arange(1, count))
+    columns = (np.split(column[order], begins) for column in anchors)
+    return [_Anchors(*own) for own in zip(*columns, strict=True)]
+
+
 def _candidates(anchors: _Anchors) -> list[list[int]]:
     """Pairs of pictures, and how far down and right the second lies of the first by several of their anchors."""
     same = np.flatnonzero(anchors.content[1:] == anchors.content[:-1])
@@ -191,7 +198,7 @@ def _candidates(anchors: _Anchors) -> list[list[int]]:
 
 
 def _same_pixels(
-    anchors: _Anchors, first: int, second: int, down: int, right: int, sizes: Sequence[tuple[int, int]]
+    of_each: Sequence[_Anchors], first: int, second: int, down: int, right: int, sizes: Sequence[tuple[int, int]]
 ) -> bool:
     """Whether all anchors of two pictures where these overlap are those of the other, too."""
     top, left = max(0, down), max(0, right)
@@ -199,8 +206,8 @@ def _same_pixels(
     end = min(sizes[first][1], right + sizes[second][1]) - BLOCK
     shared = []
     for picture, (lower, farther) in ((first, (0, 0)), (second, (down, right))):
-        of = np.flatnonzero(anchors.picture == picture)
-        rows, columns = anchors.top[of] + lower, anchors.left[of] + farther
+        own = of_each[picture]
+        rows, columns = own.top + lower, own.left + farther
         inside = (rows >= top) & (rows <= bottom) & (columns >= left) & (columns <= end)
-        shared.append(np.stack([rows[inside], columns[inside], anchors.content[of[inside]].view(np.int64)]))
+        shared.append(np.stack([rows[inside], columns[inside], own.content[inside].view(np.int64)]))
     return shared[0].shape == shared[1].shape and bool((shared[0] == shared[1]).all())
