@@ -1,7 +1,9 @@
 import matplotlib.cbook
 import numpy as np
 import pytest
+import torch
 
+from hizumi.detectors import PCA
 from hizumi.training.health import (
     Rebuilt,
     check_losses,
@@ -54,6 +56,18 @@ def test_false_findings_are_rare() -> None:
     rng = np.random.default_rng(1)
     found = sum(bool(check_scores(rng.gamma(2, size=100), rng.gamma(2, size=25))) for _ in range(500))
     assert found <= 2
+
+
+def test_scores_that_are_rounding_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    line = torch.rand(60, generator=generator) < 0.5
+    rows = torch.stack(
+        [torch.randn(60, generator=generator), line.float(), 1 - line.float()], 1
+    )  # of which two add up to one
+    scores = PCA().fit(rows).score(rows).image.numpy()
+    assert names(check_scores(scores[:40], scores[40:], "row")) == ["scores of rounding"]
+    kept = PCA(variance_share=0.5).fit(rows).score(rows).image.numpy()
+    assert names(check_scores(kept[:40], kept[40:], "row")) == []
 
 
 def test_collapsed_reconstructions() -> None:

@@ -14,6 +14,7 @@ COLLAPSED_SHARE = 0.01  # of the items' own variance
 UNLIKE_P_VALUE = 1e-4
 UNLIKE_SHARE = 0.5  # of the held-out scores lie beyond the training scores' 95 % point
 CONSTANT_SPREAD = 1e-6  # relative
+ROUNDING = 1e-20  # squares of what double precision rounds in standardised items are smaller, and no other scores
 WORSE_THAN_MEAN = "reconstructions worse than the mean"
 OUTER_FENCE = 3.0  # interquartile ranges above the upper quartile
 FEWEST_FENCED = 12  # scores that have quartiles worth the name
@@ -84,6 +85,16 @@ def check_scores(
                 "problem",
                 f"every {noun} scores {together.mean():.4g}: the detector does not tell {noun}s apart",
                 f"train longer, choose another detector, or look whether the {noun}s differ at all",
+            )
+        ]
+    if size < ROUNDING:
+        return [
+            Finding(
+                "scores of rounding",
+                "problem",
+                f"no {noun} scores more than {size:.1g}, which is rounding: the detector rebuilds all in which {noun}s "
+                "vary, so that none can be far from normal",
+                "choose another detector, or let it keep less, such as a smaller variance_share of PCA",
             )
         ]
     from scipy.stats import ks_2samp
