@@ -67,6 +67,7 @@ def test_rows_are_called_rows(hizumi, tmp_path):
     assert all(outcome.code == 0 for outcome in texts.values())
     said = {name: outcome.out + outcome.err for name, outcome in texts.items()}
     said["promise"] = json.loads((tmp_path / "fit.json").read_text())["promise"]
+    assert "normal rows of parts, of 2 columns" in said["fit"]
     with zipfile.ZipFile(bundle) as archive:
         said["card"] = archive.read("model-card.md").decode()
     for report in ("evaluation", "comparison"):

@@ -105,8 +105,9 @@ def _learned_from(options: Mapping[str, Any]) -> str:
     count, data, sizes = options["training_images"], options["data"], options["shape"]
     if options.get("series") is not None:
         return f"{count:,} normal {learned_in_words(options)}, of {data}"
-    shape = f"of {counted(sizes[0], 'column')}" if len(sizes) == 1 else f"as {'x'.join(map(str, sizes))}"
-    return f"{counted(count, 'normal input')} of {data}, {shape}"
+    if len(sizes) == 1:
+        return f"{counted(count, 'normal row')} of {data}, of {counted(sizes[0], 'column')}"
+    return f"{counted(count, 'normal input')} of {data}, as {'x'.join(map(str, sizes))}"
 
 
 def show_promise(console: "Console", calibration: "Calibration", noun: str) -> None:
