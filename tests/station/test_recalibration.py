@@ -47,7 +47,7 @@ def shift(random: np.random.Generator, looks_at, held_out: int = 19, parts: int 
         sampled = sample.includes(identity)
         if looks_at(score, sampled):
             label = "defect" if is_defect else "good"
-            reviewed.append(Reviewed(identity * 2, score, None, label, sampled, START))
+            reviewed.append(Reviewed(identity * 2, score, None, label, sampled, START, len(reviewed)))
     evidence = Evidence((), np.empty(0), tuple(reviewed), 0)
     found = foreseen(plain(random.random(held_out)), evidence, Choice("reviewed"))
     only_drawn = all(each.sampled for each in reviewed)
@@ -88,7 +88,7 @@ def test_which_view_of_a_part_joins_depends_on_no_score_and_on_none_that_people_
         words = [
             Reviewed(f"{sha:016x}" * 4, score, None, "good", sampled, START, part)
             for sha, score, sampled, part in [
-                (1, 0.5, False, 1), (3, high, True, 1), (2, low, True, 1), (4, 0.6, True, None)
+                (1, 0.5, False, 1), (3, high, True, 1), (2, low, True, 1), (4, 0.6, True, 2)
             ]
         ]  # fmt: skip
         evidence = Evidence((), np.empty(0), tuple(words), 0)
@@ -129,7 +129,7 @@ def test_views_of_one_defect_promise_no_rate_of_misses() -> None:
 
 
 def test_a_sample_that_is_not_reviewed_as_a_whole_promises_nothing() -> None:
-    reviewed = tuple(Reviewed(f"{n:016x}" * 4, n / 40, None, "good", True, START) for n in range(40))
+    reviewed = tuple(Reviewed(f"{n:016x}" * 4, n / 40, None, "good", True, START, n) for n in range(40))
     scores = np.linspace(0, 1, 19)
     for waiting, is_promised in ((0, True), (1, False)):
         found = foreseen(plain(scores), Evidence((), np.empty(0), reviewed, waiting), Choice("sample"))
@@ -228,7 +228,7 @@ def test_a_picture_joins_once_by_its_newest_word_and_never_where_the_detector_ha
 
 def test_costs_set_the_threshold_by_reviewed_defects() -> None:
     scores = np.random.default_rng(1).normal(0, 1, 60)
-    words = [Reviewed(f"{n:016x}" * 4, 2 + n / 10, None, "defect", False, START) for n in range(12)]
+    words = [Reviewed(f"{n:016x}" * 4, 2 + n / 10, None, "defect", False, START, n) for n in range(12)]
     costs = Costs(miss=20, alarm=1, defect_share=0.05)
     found = foreseen(plain(scores), Evidence((), np.empty(0), tuple(words), 0), Choice("reviewed", costs=costs))
     expected = Calibration.fit(scores, false_alarm_rate=RATE)

@@ -148,15 +148,19 @@ def test_a_verdict_is_given_where_nothing_can_be_kept(
     at_work(station_of(bundle, tmp_path / "station"), use)
 
 
+def replaying(count: int, bundle: Path, root: Path) -> StationSettings:
+    """A station that brings so many pictures of good plates, called 0.png and so on."""
+    (root / "incoming").mkdir()
+    for number in range(count):
+        (root / "incoming" / f"{number}.png").write_bytes(picture(number))
+    source = {"kind": "replay", "path": "incoming", "pictures_per_second": 100.0}
+    return replace(station_of(bundle, root / "station"), root=root, sources=(source,))
+
+
 def test_a_picture_that_the_engine_fails_on_is_not_judged_and_ends_nothing(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "incoming"
-    folder.mkdir()
-    for number in range(3):
-        (folder / f"{number}.png").write_bytes(picture(number))
-    source = {"kind": "replay", "path": "incoming", "pictures_per_second": 100.0}
-    settings = replace(station_of(bundle, tmp_path / "station"), root=tmp_path, sources=(source,))
+    settings = replaying(3, bundle, tmp_path)
     fails = iter([RuntimeError("engine"), RuntimeError("out of memory")])
 
     async def use(station: Station) -> None:
@@ -183,12 +187,7 @@ def test_a_picture_that_the_engine_fails_on_is_not_judged_and_ends_nothing(
 def test_whatever_goes_wrong_with_a_picture_its_source_goes_on(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "incoming"
-    folder.mkdir()
-    for number in range(4):
-        (folder / f"{number}.png").write_bytes(picture(number))
-    source = {"kind": "replay", "path": "incoming", "pictures_per_second": 100.0}
-    settings = replace(station_of(bundle, tmp_path / "station"), root=tmp_path, sources=(source,))
+    settings = replaying(4, bundle, tmp_path)
     look, keep = Judge.look, Pictures.keep
     seen: list[str] = []
 

@@ -19,7 +19,7 @@ _FABRIC: ContextVar["Fabric | None"] = ContextVar("processes that fit together",
 
 
 @contextmanager
-def sharded_over(fabric: "Fabric | None") -> Iterator[None]:
+def sharded_over(fabric: "Fabric") -> Iterator[None]:
     """Inside, the processes of a Fabric share out the data that statistics are estimated from."""
     token = _FABRIC.set(fabric)
     try:

@@ -99,7 +99,7 @@ def _environment(wording: Wording, zone: tzinfo | None) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    environment.install_gettext_callables(wording.text, wording.of_count, newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_callables(wording.text, wording.of_count, newstyle=True)  # type: ignore[attr-defined]  # of an extension
 
     def shown(moment: datetime) -> str:
         return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")

@@ -57,7 +57,7 @@ class CalibratedBundle:
         with tempfile.TemporaryDirectory() as folder:
             estimator = bundles.load(path)
             assert not hasattr(estimator, "engine"), "it is a detector's bundle"
-            newer = cls.read(bundles.save(estimator, Path(folder) / "renewed.hizumi"))  # type: ignore[arg-type]
+            newer = cls.read(bundles.save(estimator, Path(folder) / "renewed.hizumi"))  # type: ignore[arg-type]  # see above
         return cls(bundle_sha256(path), newer.kind, newer.header, newer.members, newer.calibration)
 
     @property

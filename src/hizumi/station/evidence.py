@@ -1,6 +1,6 @@
 """What the log knows of a detector: its past scores, and what people said of them."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Self
@@ -19,7 +19,7 @@ RECALIBRATED, UNDONE = "bundle recalibrated", "recalibration undone"
 class Reviewed(NamedTuple):
     """A picture with a verdict that somebody reviewed, by the newest word on it; the peak is that of its map.
 
-    `part` is the number of the part that it is a view of, None where it is of a part of its own.
+    `part` is the number of the part that it is a view of, alone or with others.
     """
 
     picture_sha256: str
@@ -28,12 +28,7 @@ class Reviewed(NamedTuple):
     label: Label
     sampled: bool
     reviewed_at: datetime
-    part: int | None = None
-
-    @property
-    def unit(self) -> Hashable:
-        """What the views of its part have in common."""
-        return self.picture_sha256 if self.part is None else self.part
+    part: int
 
 
 @dataclass(frozen=True)
@@ -62,8 +57,8 @@ class Consequences:
             sum(missed),
             len(good),
             sum(false_alarms),
-            interval_of(missed, [each.unit for each in defects]),
-            interval_of(false_alarms, [each.unit for each in good]),
+            interval_of(missed, [each.part for each in defects]),
+            interval_of(false_alarms, [each.part for each in good]),
         )
 
 

@@ -1,7 +1,7 @@
 """Which reviewed pictures join the held-out scores and the known defects, and which of them chance alone has chosen."""
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -62,7 +62,7 @@ class Joining:
             len(accepted) - len(unseen),
             len(unseen) - len(usable),
             len(usable) - len(joining),
-            len({each.unit for each in defects}),
+            len({each.part for each in defects}),
         )
 
     def good_scores(self, bundle: CalibratedBundle) -> Float[np.ndarray, "n"]:
@@ -95,10 +95,10 @@ def _one_of_each_part(reviewed: list[Reviewed]) -> list[Reviewed]:
     What was drawn for the sample comes before what people chose to review.
     """
     ordered = sorted(reviewed, key=lambda each: (not each.sampled, each.picture_sha256))
-    first: dict[Hashable, Reviewed] = {}
+    first: dict[int, Reviewed] = {}
     for each in ordered:
-        first.setdefault(each.unit, each)
-    return [each for each in reviewed if first[each.unit] is each]
+        first.setdefault(each.part, each)
+    return [each for each in reviewed if first[each.part] is each]
 
 
 def _numbers(each: Reviewed) -> list[float]:

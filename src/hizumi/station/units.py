@@ -1,6 +1,6 @@
 """Which inspections are of one part, as its views are: what is seen on one of them is often seen on the others."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,6 +39,6 @@ class Units:
         return self._count
 
 
-def interval_of(events: Sequence[bool] | bytearray, units: Sequence[Hashable]) -> tuple[float, float]:
+def interval_of(events: Sequence[bool] | bytearray, units: Sequence[int]) -> tuple[float, float]:
     """95% interval of the share of pictures with an event, which goes by parts; (0, 1) where there are no pictures."""
     return share_interval(np.array(events, dtype=bool), numbered(units)) if len(events) else (0.0, 1.0)
