@@ -288,12 +288,11 @@ def _thousands(value: float, _: Any) -> str:
 def _tsne(features: Float[np.ndarray, "n k"], seed: int) -> Float[np.ndarray, "n 2"]:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     count, width = features.shape
     if width > 50:  # far faster, and distances between neighbours change little
         features = PCA(min(50, count), random_state=seed).fit_transform(features)
-    return np.asarray(
-        TSNE(perplexity=min(30.0, (count - 1) / 3), init="random" if width < 2 else "pca", random_state=seed)
-        .fit_transform(features)
-        .astype(np.float64)
-    )
+    placing = TSNE(perplexity=min(30.0, (count - 1) / 3), init="random" if width < 2 else "pca", random_state=seed)
+    with threadpool_limits(1):  # each of a thousand short steps waits for all threads: 40 times as long on busy cores
+        return np.asarray(placing.fit_transform(features).astype(np.float64))
