@@ -14,6 +14,7 @@ from hizumi.evaluation.inversion import check_inversion
 from hizumi.models.abilities import JudgesPairs
 from hizumi.preprocessing import Preprocessing, in_batches
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs
+from hizumi.preprocessing.likeness_health import check_likeness
 from hizumi.preprocessing.reading import Piece, Reader, stored_pieces
 from hizumi.preprocessing.window_health import check_window
 from hizumi.shapes import noun_of_item
@@ -55,7 +56,7 @@ def check_detector(
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
     training = gathered(stored_pieces(store, TRAINING_ITEMS))
-    findings = check_window(store) + check_losses(journal.records)
+    findings = check_window(store) + check_likeness(store) + check_losses(journal.records)
     if not preprocessing.tiled and preprocessing.series is None:  # one scores below the worst of a record
         by_nature = (by_folds and not detector.phases()) or _remembers(detector)
         seen = scores if by_nature else training["score"]
