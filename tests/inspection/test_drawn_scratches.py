@@ -1,12 +1,18 @@
 """The check of a fit by scratches drawn on good images."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from hizumi import Inspector
 from hizumi.calibration import Calibration
+from hizumi.data import open_source
 from hizumi.data.defects import scratched
 from hizumi.inspection import load, save
+from hizumi.inspection.drawn_scratches import DrawnScratches
+from hizumi.inspection.scoring import Scorer
 from hizumi.report.words import scratches_found
 
 
@@ -66,6 +72,30 @@ def test_each_is_drawn_on_an_image_that_the_detector_has_not_seen(folds: int | N
     assert np.median(scores) > inspector.calibration_.threshold.value
     again = Inspector("pca", image_size=(24, 36), folds=folds, false_alarm_rate=0.2).fit(data)
     assert again.options_["drawn_scratches"] == record
+
+
+RAMP = 4  # rows, for an image to use a range, by which contrast goes
+
+
+@dataclass(frozen=True)
+class FirstChanged:
+    """Scores an image by where it is no longer plain, below its first rows."""
+
+    def __call__(self, crops: np.ndarray) -> Mapping[str, np.ndarray]:
+        return {"score": (crops[:, 0, RAMP:] != 100).reshape(len(crops), -1).argmax(axis=1).astype(np.float64)}
+
+
+def test_each_image_has_a_scratch_of_its_own_whatever_fold_it_is_in() -> None:
+    plain = np.full((30, 64, 64, 1), 100, np.uint8)
+    plain[:, :RAMP] = np.linspace(0, 255, 64)[:, np.newaxis]
+    reader = Inspector("pca", image_size=64, false_alarm_rate=0.2).fit(pictures(20, 64, 64)).scorer().reader
+    scorer, manifest = Scorer(FirstChanged(), reader), open_source(plain)
+    by_folds, at_once = DrawnScratches(0), DrawnScratches(0)
+    for begin in range(0, 30, 3):
+        by_folds.add(scorer, manifest.only(range(begin, begin + 3)), 3)
+    at_once.add(scorer, manifest, 30)
+    assert by_folds.scores == at_once.scores
+    assert min(len(set(scores)) for scores in by_folds.scores.values()) > 25
 
 
 def test_they_are_counted_against_the_threshold_of_the_day() -> None:

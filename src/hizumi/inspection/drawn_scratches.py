@@ -59,18 +59,18 @@ Draw = Callable[[np.ndarray, int, tuple[float, float], np.random.Generator, np.n
 
 
 def drawn_on(
-    pieces: Iterable[Piece], size: int, draw: Draw, preprocessing: Preprocessing, seed: Callable[[int], int]
+    pieces: Iterable[Piece], size: int, draw: Draw, preprocessing: Preprocessing, seed: Callable[[str], int]
 ) -> Iterator[Piece]:
     """Images, of tiled ones the middle tile, with one defect of so many pixels; small ones are left out.
 
-    `seed` gives that of the record in a place.
+    `seed` gives that of the record of a name, wherever that stands in the data or in a fold.
     """
     window, region = preprocessing.window, preprocessing.region
     assert window is not None, "only images are drawn on"
     for piece in pieces:
         crop = piece.crops[len(piece.crops) // 2]
         if min(crop.shape[1:]) >= 2 * size:
-            generator = np.random.default_rng(seed(piece.index))
+            generator = np.random.default_rng(seed(piece.name))
             inside = None if region is None else (crop != region.colour_of(crop)).any(axis=0)
             drawn = draw(crop, size, (window.low, window.high), generator, inside)
             yield replace(piece, crops=drawn[np.newaxis])
