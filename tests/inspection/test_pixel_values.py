@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from hizumi.data import open_source
-from hizumi.data.levels import Levels
+from hizumi.data.levels import Levels, _sample
 from hizumi.data.missing import Filling
 from hizumi.errors import DataError, UsageError
 from hizumi.generation import Modeller
@@ -127,6 +127,20 @@ def test_values_without_a_gap_between_them_are_not_far():
     levels = Levels.of(sparse)
     assert (levels.highest, levels.nodata) == (65535, None)
     assert levels.high == max(image[image < 65535].max() for image in sparse)
+
+
+@pytest.mark.parametrize("side", [224, 256, 400, 512, 1000])
+def test_all_channels_and_columns_are_looked_at(side: int):
+    image = np.zeros((side, side, 3), np.uint16)
+    image[..., 0], image[..., 1] = 100, 2_000
+    image[..., 2] = np.linspace(0, 60_000, side)[:, np.newaxis]
+    levels = Levels.of([image])
+    assert (levels.low, levels.lowest) == (0, 0)
+    assert levels.high == levels.highest > 59_000
+    striped = np.zeros((side, side, 1), np.uint16)
+    striped[:, 3::20] = 1000  # a twentieth of the pixels
+    _, counts = np.unique(_sample(striped), return_counts=True)
+    assert counts[1] / counts.sum() == pytest.approx(1 / 20, rel=0.15)
 
 
 def test_the_reason_is_given_where_no_image_can_be_read(tmp_path: Path):

@@ -1,12 +1,15 @@
 """Look at the values of pixels: which range most of them use, and which lie far away."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-PIXELS_OF_EACH = 10_000  # looked at
+from hizumi.shapes import Float, Shaped
+
+PIXELS_OF_EACH = 10_000  # looked at, in all of their channels together
 FAR = 3.0  # spans of the middle nine tenths: a gap so wide separates far values from the others
 SHARED_BY = 0.05  # of the images, at least, that hold one far value which stands for no data
 WINDOW_MARGIN = 0.05  # of the range that is used, on both sides of a window that is found from it
@@ -28,7 +31,7 @@ class Levels:
 
     @classmethod
     def of(cls, images: Iterable[np.ndarray]) -> Self | None:
-        """From a sample of each image's pixels; None where no image is given."""
+        """From a sample of each image's pixels, (h, w, c) or (n, c); None where no image is given."""
         samples = [_sample(image) for image in images]
         if not samples:
             return None
@@ -50,9 +53,13 @@ class Levels:
         return self.low - margin, self.high + margin
 
 
-def _sample(image: np.ndarray) -> np.ndarray:
-    values = image.reshape(-1)
-    return values[:: max(1, values.size // PIXELS_OF_EACH)].astype(np.float64)
+def _sample(image: Shaped[np.ndarray, "h w c"] | Shaped[np.ndarray, "n c"]) -> Float[np.ndarray, "k"]:
+    """All channels of pixels that are evenly spread over rows and columns."""
+    pixels = image.reshape(-1, image.shape[-1])
+    step = max(1, image.size // PIXELS_OF_EACH)
+    while math.gcd(step, image.shape[-2]) > 1:  # or they would lie in a few columns
+        step += 1
+    return pixels[::step].ravel().astype(np.float64)
 
 
 def _used(values: np.ndarray) -> tuple[float, float]:
