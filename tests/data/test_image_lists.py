@@ -85,6 +85,15 @@ def test_numbered_classes_are_asked_for_and_0_is_not_taken_for_good(column: str,
     assert [(record.kind, record.label) for record in classes.records] == [(kind, 0) for kind in "01121"]
 
 
+def test_1_and_minus_1_are_no_defects_and_unknown_ones(tmp_path: Path) -> None:
+    for place in range(3):
+        picture(tmp_path / f"{place}.png")
+    (tmp_path / "list.csv").write_text("path,label\n0.png,1\n1.png,1\n2.png,-1\n")
+    with pytest.raises(DataError, match=r"labels images as 1, -1; say which is normal, as in --good 1"):
+        open_source(tmp_path / "list.csv")
+    assert [record.label for record in open_source(tmp_path / "list.csv", good="1").records] == [0, 0, 1]
+
+
 def test_numbers_of_defects_alone_are_kinds(tmp_path: Path) -> None:
     for place in range(2):
         picture(tmp_path / f"{place}.png")

@@ -323,6 +323,11 @@ def test_npz_files_that_do_not_fit_together(tmp_path: Path):
             open_source(tmp_path / "x.npz")
 
 
+def test_1_and_minus_1_hinder_nothing_where_all_are_to_be_judged(tmp_path: Path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((4, 10, 12), np.uint8), y=[1, 1, -1, 1])
+    assert len(open_source(tmp_path / "x.npz", normal_class="all")) == 4
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".npy"])
 def test_damaged_numpy_files(tmp_path: Path, suffix: str):
     path = tmp_path / f"x{suffix}"

@@ -545,6 +545,18 @@ def test_later_labels_need_not_hold_a_good_one(tmp_path: Path) -> None:
     assert [record.label for record in leaks.records] == [1, None], "an empty label is none, and not good"
 
 
+@pytest.mark.parametrize("column", ["label", "Label", "kind"])
+@pytest.mark.parametrize("labels", [(0, 1, 2), (1, 2, 1), (1, -1, 1)])
+def test_later_numbers_do_not_say_which_is_normal(labels: tuple[int, ...], column: str, tmp_path: Path) -> None:
+    form = opened(tmp_path, "a,b\n1,2\n3,4\n").table
+    later = f"a,b,{column}\n" + "".join(f"{place},2,{label}\n" for place, label in enumerate(labels))
+    with pytest.raises(DataError, match=rf"column '{column}' labels rows as .*; say which is normal"):
+        opened(tmp_path, later, table=form)
+    known = opened(tmp_path, later, table=form, good="1")
+    assert [record.label for record in known.records] == [int(label != 1) for label in labels]
+    assert len(opened(tmp_path, later, table=form, layout="unlabelled")) == 3, "to be judged, they need no labels"
+
+
 @pytest.mark.parametrize("line", ["[mm],[mm],-", "Länge,Breite,Masse"])
 def test_a_second_heading_is_refused(line: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 2 holds words where the lines below it hold numbers"):

@@ -238,12 +238,16 @@ def refuse_other_labels(words: Sequence[str], where: str, column: str) -> None:
         )
 
 
-def refuse_numbered_classes(words: Sequence[str], where: str, column: str) -> None:
-    """Raise DataError where labels are 0, 1, 2 ...: 0 may be good and the others defects, or a class like them."""
-    values = {_number(word) for word in words if word.strip()}
-    if None not in values and 0 in values and not are_clear(words):
+def are_numbered(words: Sequence[str]) -> bool:
+    """Whether labels are numbers such as 0, 1, 2, or 1 and -1: one may be good and the others defects, or all alike."""
+    return all(_number(word) is not None for word in words if word.strip()) and not are_clear(words)
+
+
+def refuse_numbered(words: Sequence[str], where: str, column: str, noun: str) -> None:
+    """Raise DataError where labels are such numbers."""
+    if are_numbered(words):
         raise DataError(
-            f"{where}: column {column!r} labels images as {words_in(words)}; say which is normal, as in --good "
+            f"{where}: column {column!r} labels {noun}s as {words_in(words)}; say which is normal, as in --good "
             f"{_likely_good(words)} (`good`)"
         )
 
@@ -277,7 +281,7 @@ def labels_of(values: np.ndarray, normal_class: NormalClass, where: str) -> list
         values = np.char.decode(values, "utf-8", "replace")
     if normal_class == "all":
         names = _names(values)
-        if are_classes(names):
+        if are_classes(names) or set(names) == {"-1", "1"}:
             return [_class_of_word(name) for name in names]
     elif normal_class is not None:
         return _of_classes(values, normal_class, where)

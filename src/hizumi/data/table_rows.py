@@ -37,6 +37,7 @@ from hizumi.data.labels import (
     are_clear,
     labelled_record,
     refuse_absent_good,
+    refuse_numbered,
     refuse_other_labels,
     with_classes,
     with_good,
@@ -399,13 +400,13 @@ def _records(table: SourceTable, form: TableForm, names: Sequence[str], options:
     if labels is not None:
         special["label"] = labels
     good = _good(options) or form.good
-    if labels is not None and options.table is None and not good and options.normal_class is None:
-        refuse_other_labels(labels, table.where, printable(form.label_column or ""))
+    words = special.get("label", special.get("kind"))
+    if words is not None and not good and options.normal_class is None:
+        _refuse_unclear(words, table, form, options)
     records = [
         replace(labelled_record(name, {role: words[row] for role, words in special.items()}, place), row=row)
         for row, (name, place) in enumerate(zip(names, table.places, strict=True))
     ]
-    words = special.get("label", special.get("kind"))
     if words is None:
         return records
     if good:
@@ -415,6 +416,17 @@ def _records(table: SourceTable, form: TableForm, names: Sequence[str], options:
     if options.normal_class == "all" and are_classes(words):
         return with_classes(records, words)
     return records
+
+
+def _refuse_unclear(words: Sequence[str], table: SourceTable, form: TableForm, options: SourceOptions) -> None:
+    """Raise DataError where labels, or kinds, do not say which of them means normal, and something is judged by them.
+
+    Later tables need not hold good rows, so that words may all be kinds of defects.
+    """
+    if options.table is not None and options.layout != "unlabelled":
+        refuse_numbered(words, table.where, printable(form.label_column or "kind"), "row")
+    elif options.table is None and form.label_column is not None:
+        refuse_other_labels(words, table.where, printable(form.label_column))
 
 
 def _good(options: SourceOptions) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from hizumi.data.labels import (
     good_again,
     note_on_good_again,
     refuse_absent_good,
-    refuse_numbered_classes,
+    refuse_numbered,
     with_classes,
     with_good,
 )
@@ -64,7 +64,8 @@ def _image_list(path: Path, cells: Cells, options: SourceOptions) -> Manifest | 
         notes = (*manifest.notes, note_on_good_again(again))
         return replace(manifest, records=tuple(with_good(manifest.records, words, again)), notes=notes)
     if options.normal_class != "all" or not are_classes(words):
-        if options.layout != "unlabelled":
-            refuse_numbered_classes(words, cells.where, cells.names[place])
+        all_defective = all(record.label == 1 for record in manifest.records)  # which numbers say of what kind
+        if options.layout != "unlabelled" and not all_defective:
+            refuse_numbered(words, cells.where, cells.names[place], manifest.noun)
         return manifest
     return replace(manifest, records=tuple(with_classes(manifest.records, words)))
