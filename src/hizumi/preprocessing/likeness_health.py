@@ -16,7 +16,7 @@ SIDE = 64  # cells, of a picture in which the details of a part remain
 SURROUNDINGS = 5  # cells, across: what is brighter or darker than these is a detail
 MOST_COMPARED = 2048  # images; among more, evenly spread ones tell whether likeness is common
 RANK = 8  # of the image that says how like each other images of this set are
-NEARER, LEAST_CORRELATION = 0.4, 0.9  # than the one of that rank; of details, less their mean
+NEARER = 0.4  # times as far as the one of that rank
 NOTABLE_SHARE = 0.05  # of the images; fewer move what is promised by less than chance does
 MOST_NAMED = 3
 AT_ONCE = 64
@@ -67,17 +67,17 @@ def _details(store: Store, indices: Integer[np.ndarray, "n"]) -> Float[Tensor, "
 def _alike(details: Float[Tensor, "n d"], unit: Integer[np.ndarray, "n"]) -> list[tuple[int, int]]:
     """Each image that has one of another unit far nearer than the others are, and that one.
 
-    Near is what deviates alike from the mean of all: that all parts have the same shape does not count.
+    That all have the same shape, or one has more contrast, does not count.
     """
     if len(np.unique(unit)) <= RANK + 1:
         return []
-    deviation = normalize(details - details.mean(0))
-    correlation = deviation @ deviation.T
+    unit_length = normalize(details)
+    correlation = unit_length @ unit_length.T
     of_unit = torch.from_numpy(unit)
     correlation[of_unit[:, None] == of_unit] = -torch.inf
     highest, nearest = correlation.topk(RANK)
-    distance = (2 - 2 * highest.double()).clamp_min(0).sqrt()  # of vectors of length 1
-    alike = (highest[:, 0] > LEAST_CORRELATION) & (distance[:, 0] < NEARER * distance[:, -1])
+    distance = (2 - 2 * highest.double()).clamp_min(0).sqrt()
+    alike = distance[:, 0] < NEARER * distance[:, -1]
     return [(one, int(nearest[one, 0])) for one in alike.nonzero().flatten().tolist()]
 
 
