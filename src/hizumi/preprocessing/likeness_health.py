@@ -46,9 +46,9 @@ def check_likeness(store: Store) -> list[Finding]:
         Finding(
             "images nearly alike",
             "warning",
-            f"{len(pairs)} of {len(some)} good {manifest.noun}s looked at show nearly the same as another: "
+            f"{len(pairs)} of {len(some)} good {manifest.noun}s compared look nearly the same as another: "
             f"{few(named, MOST_NAMED)}; if they are copies, or photographs of one part, more good ones may be flagged "
-            "than promised, for each counts as a part of its own",
+            "than promised, since each counts as a part of its own",
             f"keep one of each, or name what belongs together in a column group of a list of {manifest.noun}s",
         )
     ]
