@@ -129,6 +129,17 @@ def test_values_without_a_gap_between_them_are_not_far():
     assert levels.high == max(image[image < 65535].max() for image in sparse)
 
 
+def test_channels_that_are_flat_beside_others_are_named():
+    colour, depth = measured(0, 255, np.uint16), measured(0, 65535, np.uint16, seed=1)
+    constant = np.full_like(depth, 7)  # of which nothing could be seen at any scale
+    together = np.stack([colour, colour, depth, constant], axis=-1)
+    for window in (None, "auto"):
+        found = findings(fitted(together, window=window))["nearly flat channels"]
+        assert "of 4 channels, 1, 2 use at most 0.4% of the window" in found
+    scaled = np.stack([measured(0, 65535, np.uint16, seed) for seed in (0, 1, 2)], axis=-1)
+    assert "nearly flat channels" not in findings(fitted(scaled))
+
+
 @pytest.mark.parametrize("side", [224, 256, 400, 512, 1000])
 def test_all_channels_and_columns_are_looked_at(side: int):
     image = np.zeros((side, side, 3), np.uint16)

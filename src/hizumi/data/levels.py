@@ -20,6 +20,7 @@ class Levels:
     """Values of some images: all from `lowest` to `highest`, most of them from `low` to `high`.
 
     `far_share` is the share of pixels beyond `low` and `high`; `nodata` is the one far value that many images share.
+    `of_channels` are the lows and highs of each channel by itself, where all images have as many.
     """
 
     lowest: float
@@ -28,6 +29,7 @@ class Levels:
     high: float
     far_share: float
     nodata: float | None
+    of_channels: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(cls, images: Iterable[np.ndarray]) -> Self | None:
@@ -35,8 +37,9 @@ class Levels:
         samples = [_sample(image) for image in images]
         if not samples:
             return None
-        values = np.concatenate(samples)
+        values = np.concatenate([sample.ravel() for sample in samples])
         low, high = _used(values)
+        have_as_many = len({sample.shape[1] for sample in samples}) == 1
         far = (values < low) | (values > high)
         return cls(
             lowest=float(values.min()),
@@ -45,6 +48,7 @@ class Levels:
             high=high,
             far_share=float(far.mean()),
             nodata=_shared(samples, low, high),
+            of_channels=tuple(map(_used, np.concatenate(samples).T)) if have_as_many else (),
         )
 
     def window(self) -> tuple[float, float]:
@@ -53,13 +57,13 @@ class Levels:
         return self.low - margin, self.high + margin
 
 
-def _sample(image: Shaped[np.ndarray, "h w c"] | Shaped[np.ndarray, "n c"]) -> Float[np.ndarray, "k"]:
+def _sample(image: Shaped[np.ndarray, "h w c"] | Shaped[np.ndarray, "n c"]) -> Float[np.ndarray, "k c"]:
     """All channels of pixels that are evenly spread over rows and columns."""
     pixels = image.reshape(-1, image.shape[-1])
     step = max(1, image.size // PIXELS_OF_EACH)
     while math.gcd(step, image.shape[-2]) > 1:  # or they would lie in a few columns
         step += 1
-    return pixels[::step].ravel().astype(np.float64)
+    return pixels[::step].astype(np.float64)
 
 
 def _used(values: np.ndarray) -> tuple[float, float]:

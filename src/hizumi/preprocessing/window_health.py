@@ -3,9 +3,12 @@
 from hizumi.data import Store, Window
 from hizumi.data.levels import Levels
 from hizumi.preprocessing.choosing import levels_of
+from hizumi.storage.files import few
 from hizumi.training.health import Finding
 
 USED_SHARE = 1 / 8  # of the window; 12 bits in 16 use a sixteenth, 14 bits a quarter
+USED_SHARE_OF_CHANNEL = 1 / 32  # where others use more: 8 levels of 256
+MOST_NAMED = 8  # channels
 
 
 def check_window(store: Store) -> list[Finding]:
@@ -21,7 +24,7 @@ def check_window(store: Store) -> list[Finding]:
     if inside < (levels.high - levels.low) / 2:
         return [_mostly_outside(levels, window)]
     if used >= USED_SHARE:
-        return []
+        return _flat_channels(levels, window)
     return [
         Finding(
             "narrow use of the window",
@@ -41,6 +44,24 @@ def _mostly_outside(levels: Levels, window: Window) -> Finding:
         f"{_plain(window.low)} to {_plain(window.high)}, where they are expected",
         f"fit again with --window auto, or with {_window_option(levels)}",
     )
+
+
+def _flat_channels(levels: Levels, window: Window) -> list[Finding]:
+    """A finding where some channels vary, and by next to nothing beside others: one window is for all of them."""
+    shares = [(high - low) / (window.high - window.low) for low, high in levels.of_channels]
+    flat = [number for number, share in enumerate(shares, 1) if 0 < share < USED_SHARE_OF_CHANNEL]
+    if not flat:
+        return []
+    most = max(shares[number - 1] for number in flat)
+    return [
+        Finding(
+            "nearly flat channels",
+            "problem",
+            f"of {len(shares)} channels, {few(flat, MOST_NAMED)} use at most {most:.1%} of the window from "
+            f"{_plain(window.low)} to {_plain(window.high)}, so that hardly anything is seen of them beside the others",
+            "scale channels before the fit, so that all use about the same range of values",
+        )
+    ]
 
 
 def _far_values(levels: Levels, used: float) -> Finding:
