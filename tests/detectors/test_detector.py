@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from sklearn import decomposition
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from hizumi.arguments import ProperShare
@@ -14,6 +16,7 @@ from hizumi.data.stream import Batches, in_order
 from hizumi.detectors import (
     ALOCC,
     EGBAD,
+    PCA,
     Anomaly,
     ControlChart,
     ConvAEOneClassSVM,
@@ -144,6 +147,27 @@ def test_the_map_of_a_reconstruction_is_its_difference_blurred() -> None:
     np.testing.assert_allclose(
         anomaly.pixel[0, 0].numpy(), gaussian_filter(error, 1.5, mode="mirror", truncate=3.5), rtol=1e-4, atol=1e-6
     )
+
+
+def test_rows_keep_their_digits_until_they_are_standardised() -> None:
+    since = 1_700_000_000  # seconds: of time stamps, single precision knows every 128th
+    seconds = torch.randint(100, (40, 3), generator=torch.Generator().manual_seed(1))
+    expected = Mahalanobis().fit(seconds).score(seconds[:7]).image
+    for rows in (since + seconds, since + seconds.double(), (since + seconds).numpy()):
+        detector = Mahalanobis().fit(rows, validation=rows)
+        torch.testing.assert_close(detector.score(rows[:7]).image, expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(detector(rows[:7]).image, expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(detector.embed(rows[:7]), detector.embed((since + seconds[:7]).tolist()))
+
+
+def test_rows_are_shown_in_their_own_units() -> None:
+    rows = (ROWS @ torch.tensor([[1.0, 0.8, 0.1], [0.0, 0.3, 1.0], [0.0, 0.0, 0.01]])).numpy()
+    rows = rows * [1, 50, 0.001] + [0, 1000, 7]
+    scaler, components = StandardScaler().fit(rows), decomposition.PCA(2)
+    rebuilt = scaler.inverse_transform(components.inverse_transform(components.fit_transform(scaler.transform(rows))))
+    anomaly = PCA().fit(rows).score(rows[:5])
+    np.testing.assert_allclose(anomaly.reconstruction, rebuilt[:5], rtol=1e-6)
+    np.testing.assert_allclose(Mean(rebuilds=False).fit(rows).score(rows[:5]).normal, [rows.mean(0)] * 5, rtol=1e-6)
 
 
 def test_what_is_expected_is_the_normal_item_where_there_is_one() -> None:

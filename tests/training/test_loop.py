@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -335,6 +336,23 @@ def test_bf16_trains_in_low_precision_and_keeps_weights_in_full() -> None:
 def test_budgets_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Budget(**arguments)
+
+
+def test_numbers_of_numpy_are_those_of_python(tmp_path: Path) -> None:
+    plain = TrainingOptions(budget=Budget(steps=2, max_minutes=9.0), batch_size=4, seed=7)
+    budget = Budget(steps=2, max_minutes=9.0)
+    given = replace(plain, budget=budget)
+    of_options, of_budget = {"batch_size": np.uint8(4), "seed": np.arange(8)[7]}, {"steps": np.int32(2)}
+    for part, numbers in ((given, of_options), (budget, of_budget)):
+        for name, value in numbers.items():
+            object.__setattr__(part, name, value)  # in tests, the constructor also checks types
+        part.__post_init__()
+    assert given == plain
+    items = torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    fit([Autoencoder(width=4)], items, given, run_folder=tmp_path)  # whose journal and checkpoint name the options
+    journal = (tmp_path / "journal.jsonl").read_bytes()
+    fit([Autoencoder(width=4)], items, plain, run_folder=tmp_path)
+    assert (tmp_path / "journal.jsonl").read_bytes() == journal
 
 
 def test_a_budget_of_half_steps() -> None:

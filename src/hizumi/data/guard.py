@@ -113,9 +113,12 @@ def _array(given: Any, called: str) -> np.ndarray:
 
 
 def _floating(tensor: "Tensor") -> "Tensor":
+    """In single precision, or in double where that may not have all digits: of integers such as time stamps."""
     import torch
 
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+    if tensor.dtype in (torch.float32, torch.float64):
+        return tensor
+    return tensor.float() if tensor.is_floating_point() or tensor.itemsize <= 2 else tensor.double()
 
 
 def _range(tensor: "Tensor", called: str) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from hizumi.data.guard import as_computed, checked_items, is_trusted, trusted
 from hizumi.data.progress import Observer
 from hizumi.data.seeds import seed_for
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, FewerViews, View, as_source, dealt, in_order
+from hizumi.data.stream import Batches, FewerViews, TensorSource, View, as_source, dealt, in_order
 from hizumi.data.variation import as_photographed
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
@@ -83,7 +83,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     reference_share: float  # of the normal data, which nothing is trained on and `fit_reference` sees
     degrees_of_freedom: int | None  # of the chi-square law that normal scores follow, None where they follow none
     journal: Journal  # of the last fit; empty for a detector that was loaded
-    vector_mean: Tensor | None
+    vector_mean: Tensor | None  # (d,), in double precision, but for bundles of earlier versions
     vector_scale: Tensor | None
     seen: Tensor | None  # (h, w), True where the region of interest lies in every image alike; None: it is not known
 
@@ -189,7 +189,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         check_arguments(self)
         options = options or TrainingOptions()
         called = type(self).__name__
-        source = as_source(images, called)
+        source = _source(images, called)
         self.card.check_shape(source.shape, called)
         self.check_items(source.shape)
         self.shape = None  # not fitted until everything below has succeeded
@@ -205,7 +205,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
                 options,
                 validation=None
                 if validation is None
-                else View(as_source(validation, called), function=self._standardise),
+                else View(_source(validation, called), function=self._standardise),
                 run_folder=run_folder,
                 observe=observe,
                 fabric=fabric,
@@ -223,7 +223,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         """Scores of one batch of images (n, c, h, w) in [-1, 1] or vectors (n, d), by the module as it stands."""
         items = self._checked(items).to(self._device())
         with trusted():
-            return self.score_batch(self._standardise(items))
+            return self._in_own_units(self.score_batch(self._standardise(items)), items.dtype)
 
     @final
     @usual_torch(gradients=False)
@@ -265,7 +265,9 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
         if is_trusted():
             return items
-        return as_computed(checked_items(items, type(self).__name__, self.shape), self)
+        checked = checked_items(items, type(self).__name__, self.shape)
+        # Rows keep all their digits until they are standardised: time stamps are no numbers of single precision.
+        return checked if self.vector_mean is not None else as_computed(checked, self)
 
     def _ready(self, precision: Precision) -> "Detector":
         batch_statistics = any(isinstance(part, Detector) and part.bn_mode == "batch" for part in self.modules())
@@ -302,7 +304,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             return source
         rows = torch.cat(list(in_order(source))).double()
         deviation = rows.std(dim=0, correction=0)
-        self.vector_mean = rows.mean(dim=0).float()
+        self.vector_mean = rows.mean(dim=0)
         # A column that never varied keeps its own unit: any change in it stays visible.
         self.vector_scale = torch.where(deviation > 1e-12 * rows.abs().amax(0).clamp(min=1), deviation, 1.0).float()
         return View(source, function=self._standardise)
@@ -322,7 +324,29 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     def _standardise(self, items: Tensor) -> Tensor:
         if self.vector_mean is None or self.vector_scale is None:
             return items
-        return (items - self.vector_mean.to(items.device)) / self.vector_scale.to(items.device)
+        centred = (items - self.vector_mean.to(items.device)).to(self.vector_scale.dtype)
+        return centred / self.vector_scale.to(items.device)
+
+    def _in_own_units(self, anomaly: Anomaly, dtype: torch.dtype) -> Anomaly:
+        """With items that are shown beside those that were given, in the units of these."""
+        mean, scale = self.vector_mean, self.vector_scale
+        if mean is None or scale is None:
+            return anomaly
+
+        def unstandardised(shown: Tensor | None) -> Tensor | None:
+            return None if shown is None else (shown * scale + mean).to(dtype)
+
+        return anomaly._replace(
+            normal=unstandardised(anomaly.normal), reconstruction=unstandardised(anomaly.reconstruction)
+        )
+
+
+def _source(items: Any, called: str) -> Batches:
+    """As `as_source`; rows keep the precision in which they are given, since they are yet to be standardised."""
+    if isinstance(items, tuple) or callable(getattr(items, "batch", None)):
+        return as_source(items, called)
+    checked = checked_items(items, called)
+    return TensorSource(checked if checked.ndim == 2 else checked.float())
 
 
 def _build(detector: Detector, shape: tuple[int, ...]) -> None:
