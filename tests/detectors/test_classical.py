@@ -88,6 +88,14 @@ def test_robust_covariance_sees_through_contamination() -> None:
     assert float(robust) > 100 * float(plain)
 
 
+def test_a_mixture_has_no_more_gaussians_than_there_are_different_items() -> None:
+    rows = torch.tensor([[0.0, 1.0], [2.0, -1.0]]).repeat(10, 1)
+    assert (
+        len(GaussianMixture(max_components=5).fit(rows).means) == 2
+    )  # scikit-learn would warn, which is an error here
+    assert len(GaussianMixture().fit(rows[:1].repeat(12, 1)).means) == 1
+
+
 def test_mixture_equals_scikit_learn_and_finds_the_number_of_groups() -> None:
     groups = torch.cat([torch.randn(150, 2, generator=RANDOM) * 0.3 + c for c in (-3.0, 0.0, 4.0)])
     detector = GaussianMixture().fit(groups)
