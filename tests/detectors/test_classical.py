@@ -90,9 +90,8 @@ def test_robust_covariance_sees_through_contamination() -> None:
 
 def test_a_mixture_has_no_more_gaussians_than_there_are_different_items() -> None:
     rows = torch.tensor([[0.0, 1.0], [2.0, -1.0]]).repeat(10, 1)
-    assert (
-        len(GaussianMixture(max_components=5).fit(rows).means) == 2
-    )  # scikit-learn would warn, which is an error here
+    # Of more, scikit-learn would warn, which is an error here.
+    assert len(GaussianMixture(max_components=5).fit(rows).means) == 2
     assert len(GaussianMixture().fit(rows[:1].repeat(12, 1)).means) == 1
 
 

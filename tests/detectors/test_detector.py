@@ -1,6 +1,6 @@
 """What the contract itself does for every detector: phases and their budgets, data held out as reference."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -32,6 +32,7 @@ from hizumi.detectors import (
 )
 from hizumi.detectors.f_anogan import FAnoGANEncoding
 from hizumi.errors import DataError, UsageError
+from hizumi.inspection import Inspector
 from hizumi.inspection.health import check_detector
 from hizumi.models import DCGAN, Autoencoder
 from hizumi.preprocessing import Preprocessing
@@ -147,6 +148,45 @@ def test_the_map_of_a_reconstruction_is_its_difference_blurred() -> None:
     np.testing.assert_allclose(
         anomaly.pixel[0, 0].numpy(), gaussian_filter(error, 1.5, mode="mirror", truncate=3.5), rtol=1e-4, atol=1e-6
     )
+
+
+class Answering(Detector):
+    """Answers every batch with the same."""
+
+    card: ClassVar[Card] = Card(family="test", idea="answers", paper="none")
+
+    def __init__(self, answer: Any = None) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def score_batch(self, images: Tensor) -> Any:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (torch.zeros(3), "Answering.score_batch gave a Tensor; it must give an Anomaly"),
+        (Anomaly(torch.zeros(())), r"gave scores of shape \(\) for 3 items; it must give one each, \(n,\)"),
+        (Anomaly(torch.zeros(3, 1)), r"gave scores of shape \(3, 1\) for 3 items"),
+    ],
+)
+def test_answers_that_are_no_scores_are_refused(answer: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Answering(answer).fit(ROWS).score(ROWS[:3])
+
+
+def test_a_detector_that_no_record_could_name_is_refused_before_data_are_read() -> None:
+    for estimator in (Inspector(Answering()), Inspector(Ensemble((Mahalanobis(), Answering())))):
+        with pytest.raises(UsageError, match="Answering is not known to the registry; install it as a plug-in"):
+            estimator.fit("no folder of this name")
+
+
+def test_arguments_that_a_constructor_does_not_store_are_named() -> None:
+    detector = Watching()
+    del detector.reference_share
+    with pytest.raises(UsageError, match="Watching must store its argument 'reference_share' under that name"):
+        detector.fit(ROWS)
 
 
 def test_rows_keep_their_digits_until_they_are_standardised() -> None:

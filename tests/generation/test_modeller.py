@@ -138,6 +138,14 @@ def test_a_walk_has_a_length(fitted: Modeller, reach: float) -> None:
         fitted.walk(axis=0, reach=reach)
 
 
+def test_a_model_that_no_record_could_name_is_refused_before_data_are_read() -> None:
+    class Own(VAE):
+        pass
+
+    with pytest.raises(UsageError, match="Own is not known to the registry"):
+        Modeller(Own()).fit("no folder of this name")
+
+
 def test_classes_follow_the_data() -> None:
     images, names = stripes(30), np.array(["b", "a", "c"] * 10)
     fitted = Modeller(ConditionalGAN(width=8), training=SHORT).fit(images, names)

@@ -20,7 +20,7 @@ from hizumi.detectors.readiness import Ready
 from hizumi.detectors.shard import sharded_over
 from hizumi.detectors.statistics_reading import estimated
 from hizumi.detectors.view import positions_on
-from hizumi.errors import DataError, NotFittedError
+from hizumi.errors import DataError, NotFittedError, UsageError
 from hizumi.networks.kernels import kernels_that_fail_well, single_precision_on
 from hizumi.networks.precision import has_double_precision
 from hizumi.objectives import absolute_difference
@@ -32,6 +32,7 @@ from hizumi.training.preset import Preset
 from hizumi.training.randomness import own_random_numbers
 from hizumi.training.torch_settings import usual_torch
 from hizumi.training.trainable import Trainable
+from hizumi.words import counted
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -223,7 +224,12 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         """Scores of one batch of images (n, c, h, w) in [-1, 1] or vectors (n, d), by the module as it stands."""
         items = self._checked(items).to(self._device())
         with trusted():
-            return self._in_own_units(self.score_batch(self._standardise(items)), items.dtype)
+            anomaly = self.score_batch(self._standardise(items))
+        if not isinstance(anomaly, Anomaly):
+            raise UsageError(
+                f"{type(self).__name__}.score_batch gave a {type(anomaly).__name__}; it must give an Anomaly"
+            )
+        return self._in_own_units(anomaly, items.dtype)
 
     @final
     @usual_torch(gradients=False)
@@ -274,7 +280,13 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         return self if batch_statistics else self._ready_copies.copy_of(self, precision)
 
     def _score_chunk(self, images: Tensor) -> Anomaly:
-        return self.forward(images.to(self._device()))
+        anomaly = self.forward(images.to(self._device()))
+        if anomaly.image.shape != (len(images),):
+            raise UsageError(
+                f"{type(self).__name__}.score_batch gave scores of shape {tuple(anomaly.image.shape)} for "
+                f"{counted(len(images), 'item')}; it must give one each, (n,)"
+            )
+        return anomaly
 
     def _look_at(self, seen: Tensor | None) -> None:
         """Here, and in all detectors within."""

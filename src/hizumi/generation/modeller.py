@@ -39,7 +39,7 @@ from hizumi.preprocessing.batching import Outputs
 from hizumi.preprocessing.choosing import with_validation
 from hizumi.preprocessing.reading import Piece
 from hizumi.preprocessing.window_health import check_window
-from hizumi.registry import find_models, model_class
+from hizumi.registry import find_models, model_class, specify
 from hizumi.runs.parameters import set_nested, with_nested
 from hizumi.runs.planning import TrainingCost
 from hizumi.runs.record import notes_on, run_record
@@ -408,8 +408,10 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """Raise UsageError where an argument, its own or the model's, is wrong; `fit` does so before it reads."""
         check_arguments(self)
         self._preset()  # refuses one that there is not
+        model = self._new_model()
+        specify(model)  # refuses one that no record could name
         if self.series:
-            refuse_series_for(self._new_model())
+            refuse_series_for(model)
 
     def _new_model(self) -> Trainable:
         if isinstance(self.model, Trainable):
