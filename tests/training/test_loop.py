@@ -283,6 +283,24 @@ def test_diverged_weights_are_neither_saved_nor_validated(tmp_path: Path) -> Non
         fit([Breaking()], DATA, patient, validation=TensorSource(DATA))
 
 
+def test_what_an_interrupted_training_has_learned_can_be_used() -> None:
+    class Interrupted(Autoencoder):
+        def step(self, batch: Tensor) -> dict[str, Tensor]:
+            if self.steps_done == 3:
+                raise KeyboardInterrupt
+            return super().step(batch)
+
+    model, items = Interrupted(width=4, layout="flat"), torch.rand(12, 1, 8, 8) * 2 - 1
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(items, TrainingOptions(budget=Budget(steps=9), batch_size=4, accumulation=2))
+    assert (model.steps_done, model.fabric, model.clock.accumulation) == (3, None, 1)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():
+        codes = model.encode(items)
+        torch.testing.assert_close(codes[5:6], model.encode(items[5:6]))  # without a batch's own statistics
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
 def test_fit_leaves_the_callers_random_state_alone() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
