@@ -150,6 +150,24 @@ def test_the_map_of_a_reconstruction_is_its_difference_blurred() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("seen", "message"),
+    [
+        (np.zeros((6, 8)), "Mean: seen is True nowhere, and items are of 1x6x8; give"),
+        (np.ones((8, 6)), r"seen is of shape \(8, 6\), and items are of 1x6x8"),
+        (torch.ones(1, 6, 8), r"seen is of shape \(1, 6, 8\)"),
+    ],
+)
+def test_a_region_lies_in_the_images(seen: Any, message: str) -> None:
+    images = torch.zeros(4, 1, 6, 8)
+    with pytest.raises(DataError, match=message):
+        Mean(rebuilds=False).fit(images, seen=seen)
+    detector = Mean(rebuilds=False).fit(images, seen=[[True] + 7 * [False]] + 5 * [8 * [False]])
+    assert detector.in_view(torch.arange(48)[None], (6, 8)).tolist() == [[0]]
+    with pytest.raises(DataError, match="seen is of shape"):
+        Mean(rebuilds=False).fit(ROWS, seen=np.ones((6, 8)))
+
+
 class Answering(Detector):
     """Answers every batch with the same."""
 

@@ -27,6 +27,7 @@ from hizumi.training import Budget, Card, Trainable, TrainingOptions, drop_at
 from hizumi.training.journal import Journal
 from hizumi.training.loop import fit
 from hizumi.training.losses import Losses
+from hizumi.training.options import options_given
 
 DATA = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
 
@@ -371,6 +372,12 @@ def test_numbers_of_numpy_are_those_of_python(tmp_path: Path) -> None:
     journal = (tmp_path / "journal.jsonl").read_bytes()
     fit([Autoencoder(width=4)], items, plain, run_folder=tmp_path)
     assert (tmp_path / "journal.jsonl").read_bytes() == journal
+
+
+def test_options_are_no_budget() -> None:
+    assert options_given(None, "VAE") == TrainingOptions()
+    with pytest.raises(UsageError, match="VAE: options are a Budget; give TrainingOptions, such as"):
+        options_given(Budget(steps=2), "VAE")
 
 
 def test_a_budget_of_half_steps() -> None:

@@ -27,7 +27,7 @@ from hizumi.objectives import absolute_difference
 from hizumi.training import loop
 from hizumi.training.card import Card
 from hizumi.training.journal import Journal
-from hizumi.training.options import Precision, TrainingOptions
+from hizumi.training.options import Precision, TrainingOptions, options_given
 from hizumi.training.preset import Preset
 from hizumi.training.randomness import own_random_numbers
 from hizumi.training.torch_settings import usual_torch
@@ -172,7 +172,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         run_folder: str | Path | None = None,
         observe: Observer | None = None,
         fabric: "Fabric | None" = None,
-        seen: Tensor | None = None,
+        seen: Any = None,
     ) -> Self:
         """Fit on normal images (n, c, h, w) in [-1, 1] or vectors (n, d): a tensor, or any source of batches.
 
@@ -188,13 +188,14 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
                 or the region lies elsewhere in each.
         """
         check_arguments(self)
-        options = options or TrainingOptions()
         called = type(self).__name__
+        options = options_given(options, called)
         source = _source(images, called)
         self.card.check_shape(source.shape, called)
         self.check_items(source.shape)
+        region = None if seen is None else _region(seen, source.shape, called)
         self.shape = None  # not fitted until everything below has succeeded
-        self._look_at(seen)
+        self._look_at(region)
         fabric = fabric or loop.launched(options)
         with trusted(), own_random_numbers(), usual_torch(gradients=True), sharded_over(fabric):
             torch.manual_seed(seed_for("statistics", options.seed))
@@ -245,7 +246,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         check_value(Precision, precision, f"{type(self).__name__}.score: precision")
         ready = self.eval()._ready(precision)
         with trusted(), kernels_that_fail_well(), single_precision_on(self._device()):
-            return _join([ready._score_chunk(chunk) for chunk in torch.split(images, batch_size)])
+            return _join([ready._score_chunk(chunk) for chunk in torch.split(images, int(batch_size))])
 
     @final
     @usual_torch(gradients=False)
@@ -359,6 +360,18 @@ def _source(items: Any, called: str) -> Batches:
         return as_source(items, called)
     checked = checked_items(items, called)
     return TensorSource(checked if checked.ndim == 2 else checked.float())
+
+
+def _region(seen: Any, shape: tuple[int, ...], called: str) -> Tensor:
+    """Where to look, (h, w), as for `Detector.fit`."""
+    region = torch.as_tensor(seen).bool()
+    if region.shape != shape[1:] or not region.any():
+        size = "x".join(map(str, shape))
+        raise DataError(
+            f"{called}: seen is {'True nowhere' if not region.any() else f'of shape {tuple(region.shape)}'}, and items "
+            f"are of {size}; give (h, w) of an image, True where to look"
+        )
+    return region
 
 
 def _build(detector: Detector, shape: tuple[int, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
@@ -96,6 +96,16 @@ class TrainingOptions:
         """Whether any phase may end early."""
         budgets = (self.budget,) if isinstance(self.budget, Budget) else self.budget or ()
         return any(budget.patience is not None for budget in budgets)
+
+
+def options_given(options: Any, called: str) -> TrainingOptions:
+    """These, or the defaults for None; raises UsageError, which names the receiver, for all else, as a Budget alone."""
+    if options is None:
+        return TrainingOptions()
+    if not isinstance(options, TrainingOptions):
+        kind = type(options).__name__
+        raise UsageError(f"{called}: options are a {kind}; give TrainingOptions, such as TrainingOptions(budget=...)")
+    return options
 
 
 def _settle(options: Budget | TrainingOptions) -> None:

@@ -18,7 +18,7 @@ from hizumi.training.card import Card
 from hizumi.training.clock import Clock
 from hizumi.training.labels import checked_labels
 from hizumi.training.optimisers import Optimisers
-from hizumi.training.options import Budget, TrainingOptions
+from hizumi.training.options import Budget, TrainingOptions, options_given
 from hizumi.training.preset import Preset
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
         name = type(self).__name__
         if "two sets" in self.card.needs and isinstance(images, tuple):
             images = Unpaired(*(as_source(part, name) for part in images))
-        fit([self], as_source(images, name), options or TrainingOptions())
+        fit([self], as_source(images, name), options_given(options, name))
         return self
 
     def _checked_parts(self, images: Any) -> Any:
