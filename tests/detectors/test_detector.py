@@ -26,6 +26,7 @@ from hizumi.detectors import (
     Ensemble,
     FAnoGAN,
     GANomaly,
+    Likelihood,
     Mahalanobis,
     Reconstruction,
     SkipGANomaly,
@@ -34,7 +35,7 @@ from hizumi.detectors.f_anogan import FAnoGANEncoding
 from hizumi.errors import DataError, UsageError
 from hizumi.inspection import Inspector
 from hizumi.inspection.health import check_detector
-from hizumi.models import DCGAN, Autoencoder
+from hizumi.models import DCGAN, Autoencoder, GatedPixelCNN
 from hizumi.preprocessing import Preprocessing
 from hizumi.training import Budget, Card, Trainable, TrainingOptions
 
@@ -166,6 +167,15 @@ def test_a_region_lies_in_the_images(seen: Any, message: str) -> None:
     assert detector.in_view(torch.arange(48)[None], (6, 8)).tolist() == [[0]]
     with pytest.raises(DataError, match="seen is of shape"):
         Mean(rebuilds=False).fit(ROWS, seen=np.ones((6, 8)))
+
+
+def test_labels_go_to_models_that_learn_them_alone() -> None:
+    images, labels = torch.rand(12, 1, 8, 8) * 2 - 1, torch.arange(12) % 3
+    model = GatedPixelCNN(levels=2, width=4, layers=1, classes=3)
+    assert Likelihood(model).fit((images, labels), steps(2)).score(images).image.shape == (12,)
+    for detector in (Mahalanobis(), Reconstruction(Autoencoder(width=4))):
+        with pytest.raises(DataError, match="learns from items alone; give no tuple"):
+            detector.fit((images, labels), steps(2))
 
 
 class Answering(Detector):

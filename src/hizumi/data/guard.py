@@ -98,6 +98,9 @@ def _tensor(given: Any, called: str) -> "Tensor":
 
 def _array(given: Any, called: str) -> np.ndarray:
     """An array that torch takes: numbers in the machine's own order, in memory that may be written to."""
+    if np.ma.is_masked(given):
+        masked = int(np.ma.getmaskarray(given).sum())
+        raise DataError(f"{called} was given an array of which {masked:,} numbers are masked; fill them in")
     try:
         array = np.asarray(given)
     except ValueError:  # rows of several lengths

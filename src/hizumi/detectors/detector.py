@@ -190,7 +190,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         check_arguments(self)
         called = type(self).__name__
         options = options_given(options, called)
-        source = _source(images, called)
+        source = self._source(images)
         self.card.check_shape(source.shape, called)
         self.check_items(source.shape)
         region = None if seen is None else _region(seen, source.shape, called)
@@ -205,9 +205,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
                 self.phases(),
                 training,
                 options,
-                validation=None
-                if validation is None
-                else View(_source(validation, called), function=self._standardise),
+                validation=None if validation is None else View(self._source(validation), function=self._standardise),
                 run_folder=run_folder,
                 observe=observe,
                 fabric=fabric,
@@ -266,6 +264,16 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         images = self.eval()._checked(images).to(self._device())
         with trusted(), single_precision_on(images.device):
             return self.contribution_batch(self._standardise(images))
+
+    def _source(self, items: Any) -> Batches:
+        """As `as_source`; rows keep the precision in which they are given, since they are yet to be standardised."""
+        called = type(self).__name__
+        if isinstance(items, tuple) and all(getattr(phase, "classes", None) is None for phase in self.phases()):
+            raise DataError(f"{called} learns from items alone; give no tuple")
+        if isinstance(items, tuple) or callable(getattr(items, "batch", None)):
+            return as_source(items, called)
+        checked = checked_items(items, called)
+        return TensorSource(checked if checked.ndim == 2 else checked.float())
 
     def _checked(self, items: Any) -> Tensor:
         if self.shape is None:
@@ -352,14 +360,6 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         return anomaly._replace(
             normal=unstandardised(anomaly.normal), reconstruction=unstandardised(anomaly.reconstruction)
         )
-
-
-def _source(items: Any, called: str) -> Batches:
-    """As `as_source`; rows keep the precision in which they are given, since they are yet to be standardised."""
-    if isinstance(items, tuple) or callable(getattr(items, "batch", None)):
-        return as_source(items, called)
-    checked = checked_items(items, called)
-    return TensorSource(checked if checked.ndim == 2 else checked.float())
 
 
 def _region(seen: Any, shape: tuple[int, ...], called: str) -> Tensor:
