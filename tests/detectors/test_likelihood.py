@@ -249,6 +249,16 @@ def test_what_is_brighter_than_white_is_no_more_probable_than_white(model: HasLi
         assert (scores > highest).logical_or(~scores.isfinite()).all()
 
 
+def test_what_is_beyond_both_models_does_not_cancel_out() -> None:
+    images = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    detector = Likelihood(GatedPixelCNN(4, 4, 1), image_score="ratio", smoothing=0.0)
+    detector.fit(images, TrainingOptions(budget=Budget(steps=2), batch_size=8))
+    white, beyond = images.clone(), images.clone()
+    white[:, :, 2, 3], beyond[:, :, 2, 3] = 1.0, 5.0
+    excess = detector.score(beyond).image - detector.score(white).image
+    torch.testing.assert_close(excess.double(), torch.full((8,), 4 * 1.5).double(), rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["diagonal_bilstm", "flow", "gated_pixel_cnn", "pixel_cnn", "vae"])
 def test_windows_of_series(name: str) -> None:
     start = 6.3 * torch.rand(48, 1, 1, 1, generator=RANDOM)
