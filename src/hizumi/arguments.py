@@ -93,8 +93,12 @@ def parameters_of(kind: type) -> Mapping[str, inspect.Parameter]:
 
 
 def arguments_of(part: Any) -> dict[str, Any]:
-    """What the constructor was given, by name."""
-    return {name: getattr(part, name) for name in parameters_of(type(part))}
+    """What the constructor was given, by name; raises UsageError for a class that does not store it so."""
+    kind = type(part)
+    missing = [name for name in parameters_of(kind) if not hasattr(part, name)]
+    if missing:
+        raise UsageError(f"{kind.__name__} must store its argument {missing[0]!r} under that name in its constructor")
+    return {name: getattr(part, name) for name in parameters_of(kind)}
 
 
 def is_part(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -76,6 +77,7 @@ def wrong_for(data: torch.Tensor) -> list[tuple[Any, str]]:
         ([["a", "b"]], "takes a tensor or array of numbers"),
         (None, "takes a tensor or array of numbers, not a NoneType"),
         (data.to(torch.complex64), "takes real numbers"),
+        (np.ma.masked_less(data.numpy(), float(data.median())), "of which .* numbers are masked"),
     ]
     if not is_bounded(tuple(data.shape[1:])):
         return wrong

@@ -88,6 +88,13 @@ def test_robust_covariance_sees_through_contamination() -> None:
     assert float(robust) > 100 * float(plain)
 
 
+def test_a_mixture_has_no_more_gaussians_than_there_are_different_items() -> None:
+    rows = torch.tensor([[0.0, 1.0], [2.0, -1.0]]).repeat(10, 1)
+    # Of more, scikit-learn would warn, which is an error here.
+    assert len(GaussianMixture(max_components=5).fit(rows).means) == 2
+    assert len(GaussianMixture().fit(rows[:1].repeat(12, 1)).means) == 1
+
+
 def test_mixture_equals_scikit_learn_and_finds_the_number_of_groups() -> None:
     groups = torch.cat([torch.randn(150, 2, generator=RANDOM) * 0.3 + c for c in (-3.0, 0.0, 4.0)])
     detector = GaussianMixture().fit(groups)
@@ -136,7 +143,7 @@ def test_pca_equals_scikit_learn_and_splits_the_distance() -> None:
     rebuilt = reference.inverse_transform(coefficients)
     assert coefficients.shape[1] < 5
     assert scores.reconstruction is not None
-    np.testing.assert_allclose(scores.reconstruction.numpy(), rebuilt, atol=1e-5)
+    np.testing.assert_allclose(standardised(scores.reconstruction), rebuilt, atol=1e-5)
     np.testing.assert_allclose(scores.image.numpy(), ((standardised(TEST) - rebuilt) ** 2).mean(1), rtol=1e-4)
     # scikit-learn divides variances by n - 1
     within = (coefficients**2 / (reference.explained_variance_ * 299 / 300)).sum(1)

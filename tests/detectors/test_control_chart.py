@@ -36,6 +36,16 @@ def chart() -> ControlChart:
     return ControlChart().fit(pictures(400, 0))
 
 
+@pytest.mark.parametrize("side", [1, 2])
+def test_images_too_narrow_for_a_second_difference_have_none_that_way(side: int) -> None:
+    images = pictures(40, 3)[..., :side]
+    grey = images[:, 0].double().numpy()
+    light = 1 + 2 / 255 + trim_mean(grey.reshape(40, -1), 0.05, axis=1)
+    sharpness = (np.abs(np.diff(grey, n=2, axis=1)).mean((1, 2)) + 2 / 255) / light
+    np.testing.assert_allclose(image_statistics(images)[:, 2], np.log(sharpness), rtol=1e-6)
+    assert torch.isfinite(ControlChart().fit(images).score(images).image).all()
+
+
 def test_slowly_dimming_lamp_is_a_drift_of_brightness(chart: ControlChart) -> None:
     factors = torch.cat([torch.ones(60), 1 - 0.001 * torch.arange(100)])[:, None, None, None]
     watch = chart.watch(dimmed(pictures(160, 1), factors))

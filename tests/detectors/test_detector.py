@@ -1,11 +1,13 @@
 """What the contract itself does for every detector: phases and their budgets, data held out as reference."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from sklearn import decomposition
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from hizumi.arguments import ProperShare
@@ -14,6 +16,7 @@ from hizumi.data.stream import Batches, in_order
 from hizumi.detectors import (
     ALOCC,
     EGBAD,
+    PCA,
     Anomaly,
     ControlChart,
     ConvAEOneClassSVM,
@@ -23,14 +26,16 @@ from hizumi.detectors import (
     Ensemble,
     FAnoGAN,
     GANomaly,
+    Likelihood,
     Mahalanobis,
     Reconstruction,
     SkipGANomaly,
 )
 from hizumi.detectors.f_anogan import FAnoGANEncoding
 from hizumi.errors import DataError, UsageError
+from hizumi.inspection import Inspector
 from hizumi.inspection.health import check_detector
-from hizumi.models import DCGAN, Autoencoder
+from hizumi.models import DCGAN, Autoencoder, GatedPixelCNN
 from hizumi.preprocessing import Preprocessing
 from hizumi.training import Budget, Card, Trainable, TrainingOptions
 
@@ -144,6 +149,93 @@ def test_the_map_of_a_reconstruction_is_its_difference_blurred() -> None:
     np.testing.assert_allclose(
         anomaly.pixel[0, 0].numpy(), gaussian_filter(error, 1.5, mode="mirror", truncate=3.5), rtol=1e-4, atol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("seen", "message"),
+    [
+        (np.zeros((6, 8)), "Mean: seen is True nowhere, and items are of 1x6x8; give"),
+        (np.ones((8, 6)), r"seen is of shape \(8, 6\), and items are of 1x6x8"),
+        (torch.ones(1, 6, 8), r"seen is of shape \(1, 6, 8\)"),
+    ],
+)
+def test_a_region_lies_in_the_images(seen: Any, message: str) -> None:
+    images = torch.zeros(4, 1, 6, 8)
+    with pytest.raises(DataError, match=message):
+        Mean(rebuilds=False).fit(images, seen=seen)
+    detector = Mean(rebuilds=False).fit(images, seen=[[True] + 7 * [False]] + 5 * [8 * [False]])
+    assert detector.in_view(torch.arange(48)[None], (6, 8)).tolist() == [[0]]
+    with pytest.raises(DataError, match="seen is of shape"):
+        Mean(rebuilds=False).fit(ROWS, seen=np.ones((6, 8)))
+
+
+def test_labels_go_to_models_that_learn_them_alone() -> None:
+    images, labels = torch.rand(12, 1, 8, 8) * 2 - 1, torch.arange(12) % 3
+    model = GatedPixelCNN(levels=2, width=4, layers=1, classes=3)
+    assert Likelihood(model).fit((images, labels), steps(2)).score(images).image.shape == (12,)
+    for detector in (Mahalanobis(), Reconstruction(Autoencoder(width=4))):
+        with pytest.raises(DataError, match="learns from items alone; give no tuple"):
+            detector.fit((images, labels), steps(2))
+
+
+class Answering(Detector):
+    """Answers every batch with the same."""
+
+    card: ClassVar[Card] = Card(family="test", idea="answers", paper="none")
+
+    def __init__(self, answer: Any = None) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def score_batch(self, images: Tensor) -> Any:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (torch.zeros(3), "Answering.score_batch gave a Tensor; it must give an Anomaly"),
+        (Anomaly(torch.zeros(())), r"gave scores of shape \(\) for 3 items; it must give one each, \(n,\)"),
+        (Anomaly(torch.zeros(3, 1)), r"gave scores of shape \(3, 1\) for 3 items"),
+    ],
+)
+def test_answers_that_are_no_scores_are_refused(answer: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Answering(answer).fit(ROWS).score(ROWS[:3])
+
+
+def test_a_detector_that_no_record_could_name_is_refused_before_data_are_read() -> None:
+    for estimator in (Inspector(Answering()), Inspector(Ensemble((Mahalanobis(), Answering())))):
+        with pytest.raises(UsageError, match="Answering is not known to the registry; install it as a plug-in"):
+            estimator.fit("no folder of this name")
+
+
+def test_arguments_that_a_constructor_does_not_store_are_named() -> None:
+    detector = Watching()
+    del detector.reference_share
+    with pytest.raises(UsageError, match="Watching must store its argument 'reference_share' under that name"):
+        detector.fit(ROWS)
+
+
+def test_rows_keep_their_digits_until_they_are_standardised() -> None:
+    since = 1_700_000_000  # seconds: of time stamps, single precision knows every 128th
+    seconds = torch.randint(100, (40, 3), generator=torch.Generator().manual_seed(1))
+    expected = Mahalanobis().fit(seconds).score(seconds[:7]).image
+    for rows in (since + seconds, since + seconds.double(), (since + seconds).numpy()):
+        detector = Mahalanobis().fit(rows, validation=rows)
+        torch.testing.assert_close(detector.score(rows[:7]).image, expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(detector(rows[:7]).image, expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(detector.embed(rows[:7]), detector.embed((since + seconds[:7]).tolist()))
+
+
+def test_rows_are_shown_in_their_own_units() -> None:
+    rows = (ROWS @ torch.tensor([[1.0, 0.8, 0.1], [0.0, 0.3, 1.0], [0.0, 0.0, 0.01]])).numpy()
+    rows = rows * [1, 50, 0.001] + [0, 1000, 7]
+    scaler, components = StandardScaler().fit(rows), decomposition.PCA(2)
+    rebuilt = scaler.inverse_transform(components.inverse_transform(components.fit_transform(scaler.transform(rows))))
+    anomaly = PCA().fit(rows).score(rows[:5])
+    np.testing.assert_allclose(anomaly.reconstruction, rebuilt[:5], rtol=1e-6)
+    np.testing.assert_allclose(Mean(rebuilds=False).fit(rows).score(rows[:5]).normal, [rows.mean(0)] * 5, rtol=1e-6)
 
 
 def test_what_is_expected_is_the_normal_item_where_there_is_one() -> None:

@@ -100,6 +100,7 @@ def test_levels_that_do_not_exist_are_refused() -> None:
         ({"map_levels": (4,), "network": "wavelets"}, "numbers from 1 to 3"),
         ({"around": 2}, "around is 2; it must be an odd number"),
         ({"around": (3, 8)}, "around is 8; it must be an odd number"),
+        ({"around": ()}, "around is empty; give the side of one square or more"),
     ):
         with pytest.raises(UsageError, match=message):
             GaussianFeatures(**settings).fit(TRAIN)

@@ -14,10 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from hizumi.arguments import clone
+from hizumi.data.guard import trusted
 from hizumi.detectors import Likelihood, Reconstruction
 from hizumi.detectors.likelihood import Background, compressed_bytes
 from hizumi.errors import DataError, UsageError
-from hizumi.models import VAE, Autoencoder, Flow, PixelCNN
+from hizumi.models import VAE, Autoencoder, Flow, GatedPixelCNN, PixelCNN
 from hizumi.models.abilities import CanReconstruct, HasLikelihood
 from hizumi.objectives import smooth
 from hizumi.registry import construct, find_models, make_detector, specify
@@ -224,6 +225,38 @@ def test_complexity_counts_the_levels_of_the_model() -> None:
 def test_plain_map_is_each_pixels_share() -> None:
     detector = Likelihood(vae(), smoothing=1.5).fit(IMAGES, SHORT)
     torch.testing.assert_close(detector.score(TEST).pixel, smooth(nats(detector.model, TEST)[1], 1.5))
+
+
+@pytest.mark.parametrize(
+    "model", [VAE(latent=2, width=4, density="bernoulli"), GatedPixelCNN(4, 4, 1), PixelCNN(2, 4, 1)]
+)
+def test_what_is_brighter_than_white_is_no_more_probable_than_white(model: HasLikelihood) -> None:
+    images = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    detector = Likelihood(model, smoothing=0.0).fit(images, TrainingOptions(budget=Budget(steps=2), batch_size=8))
+    white, beyond = images.clone(), images.clone()
+    white[:, :, 2, 3], beyond[:, :, 2, 3] = 1.0, 5.0
+    excess = detector.score(beyond).image - detector.score(white).image
+    if isinstance(model, VAE):  # whose code of the image differs, too
+        decoded = torch.zeros(8, 1, 8, 8)
+        excess = (model._log_density(white, decoded) - model._log_density(beyond, decoded)).sum((1, 2, 3))
+    nats = 4 * (127.5 if isinstance(model, VAE) else (model.levels - 1) / 2)
+    torch.testing.assert_close(excess.detach(), torch.full((8,), nats), rtol=1e-4, atol=1e-3)
+    highest = detector.score(images).image.max()
+    for value in (1e10, 1e38, -1e38):
+        beyond[:, :, 2, 3] = value
+        with trusted():
+            scores = detector.score(beyond).image
+        assert (scores > highest).logical_or(~scores.isfinite()).all()
+
+
+def test_what_is_beyond_both_models_does_not_cancel_out() -> None:
+    images = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    detector = Likelihood(GatedPixelCNN(4, 4, 1), image_score="ratio", smoothing=0.0)
+    detector.fit(images, TrainingOptions(budget=Budget(steps=2), batch_size=8))
+    white, beyond = images.clone(), images.clone()
+    white[:, :, 2, 3], beyond[:, :, 2, 3] = 1.0, 5.0
+    excess = detector.score(beyond).image - detector.score(white).image
+    torch.testing.assert_close(excess.double(), torch.full((8,), 4 * 1.5).double(), rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["diagonal_bilstm", "flow", "gated_pixel_cnn", "pixel_cnn", "vae"])

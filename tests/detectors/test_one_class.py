@@ -94,6 +94,11 @@ def test_the_ball_is_the_optimum_of_its_quadratic_programme() -> None:
     np.testing.assert_allclose(ball.centre.numpy(), solved.x[:2], atol=0.02)
 
 
+def test_an_encoder_without_stages_is_refused() -> None:
+    with pytest.raises(UsageError, match="widths is empty; give the channels of one stage or more"):
+        DeepSVDD(DeepSVDDTraining(Pretraining(widths=()))).fit(IMAGES)
+
+
 def test_machines_refuse_what_makes_no_sense() -> None:
     detector = ConvAEOneClassSVM()
     detector.kernel = "cubic"  # the type checker of these tests refuses it as an argument

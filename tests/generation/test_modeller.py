@@ -121,14 +121,29 @@ def test_walks(fitted: Modeller) -> None:
     np.testing.assert_array_equal(way[:, -1], rebuilt[3:])
     with pytest.raises(DataError, match="6 items are too few for this walk; it starts from 8"):
         fitted.walk(images, rows=4)
-    with pytest.raises(UsageError, match="no walk"):
-        fitted.walk(steps=1)
+    for wrong, message in (
+        ({"steps": 1}, "steps is 1; it must be a whole number of at least 2"),
+        ({"rows": 0}, "rows is 0; it must be a whole number of at least 1"),
+        ({"axis": -1}, "axis is -1; it must be a whole number of at least 0"),
+        ({"axis": 4}, "there is no axis 4; the code has 4 numbers, from 0 on"),
+        ({"seed": -1}, r"draw_codes: seed is -1; it must be a whole number from 0"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            fitted.walk(**wrong)
 
 
 @pytest.mark.parametrize("reach", [0.0, float("nan"), float("inf")])
 def test_a_walk_has_a_length(fitted: Modeller, reach: float) -> None:
     with pytest.raises(UsageError, match=f"reach is {reach}; it must be a number above 0"):
         fitted.walk(axis=0, reach=reach)
+
+
+def test_a_model_that_no_record_could_name_is_refused_before_data_are_read() -> None:
+    class Own(VAE):
+        pass
+
+    with pytest.raises(UsageError, match="Own is not known to the registry"):
+        Modeller(Own()).fit("no folder of this name")
 
 
 def test_classes_follow_the_data() -> None:
@@ -140,6 +155,9 @@ def test_classes_follow_the_data() -> None:
     expected = np.rint((direct.numpy().transpose(0, 2, 3, 1) + 1) * 127.5)
     np.testing.assert_array_equal(fitted.sample(2, seed=5, kinds="c"), expected)
     assert fitted.sample(2, kinds=["a", "b"]).shape == (2, 16, 16, 1)
+    numbered = Modeller(ConditionalGAN(width=8), training=SHORT).fit(images, np.array([6, 5, 7] * 10))
+    assert numbered.classes_ == ("5", "6", "7")
+    np.testing.assert_array_equal(numbered.sample(2, seed=5, kinds=7), fitted.sample(2, seed=5, kinds="c"))
     with pytest.raises(UsageError, match="there is no class 'd'; there are a, b, c"):
         fitted.sample(1, kinds="d")
     with pytest.raises(UsageError, match="2 kinds were given for 3 samples"):

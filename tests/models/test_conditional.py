@@ -72,12 +72,22 @@ def test_labels_are_checked_wherever_they_are_given() -> None:
     options = TrainingOptions(budget=Budget(steps=1))
     with pytest.raises(DataError, match="a label is -1, but there are 3 classes, 0 to 2"):
         ConditionalGAN(classes=3, width=8).fit((items, labels - 1), options)
-    model = ConditionalGAN(classes=3, width=8).fit((items, labels), options)
+    for wrong, message in (
+        (labels.double(), r"ConditionalGAN: labels are float64 of shape \(12,\); give integers"),
+        (["ok"] * 12, r"labels are text of shape \(12,\); give integers"),
+        (labels[:, None], r"labels are int64 of shape \(12, 1\); give integers"),
+        ([[0], [1, 2]], r"labels are object of shape \(2,\); give integers"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            ConditionalGAN(classes=3, width=8).fit((items, wrong), options)
+    model = ConditionalGAN(classes=3, width=8).fit((items, labels.tolist()), options)
     assert torch.equal(model.sample(2, 1, [2, 0]), model.sample(2, seed=1, labels=torch.tensor([2, 0])))
     exact = GatedPixelCNN(levels=4, width=4, layers=1, classes=3).fit((items, labels), options)
     with torch.no_grad():
         found, same = (exact.log_likelihood(items, each).image for each in (labels.tolist(), labels.numpy()))
     assert torch.equal(found, same)
+    with pytest.raises(UsageError, match="sample: labels are text"):
+        model.sample(2, labels="01")
 
 
 def test_what_a_model_learns_from_is_items_alone_or_a_tuple() -> None:
@@ -86,6 +96,7 @@ def test_what_a_model_learns_from_is_items_alone_or_a_tuple() -> None:
         (ConditionalGAN(), items, r"ConditionalGAN does not learn from items alone; give a tuple \(items, labels\)"),
         (Pix2Pix(), items, r"give a tuple \(inputs, targets\)"),
         (CycleGAN(), items.numpy(), "does not learn from items alone"),
+        (Pix2Pix(), (items, items, items), r"was given a tuple of 3; give two, \(inputs, targets\)"),
         (VAE(), (items, torch.zeros(6).long()), "VAE learns from items alone; give no tuple"),
         (Pix2Pix(width=8), (items, items.expand(-1, 3, -1, -1)), "of 1x8x8, and targets are of 3x8x8; set target_ch"),
         (Pix2Pix(width=8), (items, items[..., :4]), "and targets are of 1x8x4"),

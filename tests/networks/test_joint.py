@@ -71,3 +71,12 @@ def test_tells_an_item_twice_from_two_that_differ(shape: tuple[int, ...]) -> Non
         right = (critic(items, items) > critic(items, others)).float().mean()
         torch.testing.assert_close(critic(items, others), critic.judge(critic.features(items, others)))
     assert float(right) > 0.95
+
+
+def test_without_hidden_layers_the_features_are_the_pair() -> None:
+    critic, first, second = networks.PairCritic((3,), hidden=()), torch.randn(5, 3), torch.randn(5, 3)
+    assert torch.equal(critic.features(first, second), torch.cat([first, second], 1))
+    assert critic(first, second).shape == (5,)
+    joint, codes = networks.JointCritic((3,), 2, hidden=()), torch.randn(5, 2)
+    assert torch.equal(joint.features(first, codes), torch.cat([first, codes], 1))
+    assert joint(first, codes).shape == (5,)

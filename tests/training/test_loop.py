@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -26,6 +27,7 @@ from hizumi.training import Budget, Card, Trainable, TrainingOptions, drop_at
 from hizumi.training.journal import Journal
 from hizumi.training.loop import fit
 from hizumi.training.losses import Losses
+from hizumi.training.options import options_given
 
 DATA = torch.rand(24, 5, generator=torch.Generator().manual_seed(0))
 
@@ -282,6 +284,24 @@ def test_diverged_weights_are_neither_saved_nor_validated(tmp_path: Path) -> Non
         fit([Breaking()], DATA, patient, validation=TensorSource(DATA))
 
 
+def test_what_an_interrupted_training_has_learned_can_be_used() -> None:
+    class Interrupted(Autoencoder):
+        def step(self, batch: Tensor) -> dict[str, Tensor]:
+            if self.steps_done == 3:
+                raise KeyboardInterrupt
+            return super().step(batch)
+
+    model, items = Interrupted(width=4, layout="flat"), torch.rand(12, 1, 8, 8) * 2 - 1
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(items, TrainingOptions(budget=Budget(steps=9), batch_size=4, accumulation=2))
+    assert (model.steps_done, model.fabric, model.clock.accumulation) == (3, None, 1)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():
+        codes = model.encode(items)
+        torch.testing.assert_close(codes[5:6], model.encode(items[5:6]))  # without a batch's own statistics
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
 def test_fit_leaves_the_callers_random_state_alone() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
@@ -335,6 +355,29 @@ def test_bf16_trains_in_low_precision_and_keeps_weights_in_full() -> None:
 def test_budgets_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Budget(**arguments)
+
+
+def test_numbers_of_numpy_are_those_of_python(tmp_path: Path) -> None:
+    plain = TrainingOptions(budget=Budget(steps=2, max_minutes=9.0), batch_size=4, seed=7)
+    budget = Budget(steps=2, max_minutes=9.0)
+    given = replace(plain, budget=budget)
+    of_options, of_budget = {"batch_size": np.uint8(4), "seed": np.arange(8)[7]}, {"steps": np.int32(2)}
+    for part, numbers in ((given, of_options), (budget, of_budget)):
+        for name, value in numbers.items():
+            object.__setattr__(part, name, value)  # in tests, the constructor also checks types
+        part.__post_init__()
+    assert given == plain
+    items = torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    fit([Autoencoder(width=4)], items, given, run_folder=tmp_path)  # whose journal and checkpoint name the options
+    journal = (tmp_path / "journal.jsonl").read_bytes()
+    fit([Autoencoder(width=4)], items, plain, run_folder=tmp_path)
+    assert (tmp_path / "journal.jsonl").read_bytes() == journal
+
+
+def test_options_are_no_budget() -> None:
+    assert options_given(None, "VAE") == TrainingOptions()
+    with pytest.raises(UsageError, match="VAE: options are a Budget; give TrainingOptions, such as"):
+        options_given(Budget(steps=2), "VAE")
 
 
 def test_a_budget_of_half_steps() -> None:

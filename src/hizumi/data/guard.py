@@ -98,6 +98,9 @@ def _tensor(given: Any, called: str) -> "Tensor":
 
 def _array(given: Any, called: str) -> np.ndarray:
     """An array that torch takes: numbers in the machine's own order, in memory that may be written to."""
+    if np.ma.is_masked(given):
+        masked = int(np.ma.getmaskarray(given).sum())
+        raise DataError(f"{called} was given an array of which {masked:,} numbers are masked; fill them in")
     try:
         array = np.asarray(given)
     except ValueError:  # rows of several lengths
@@ -113,9 +116,12 @@ def _array(given: Any, called: str) -> np.ndarray:
 
 
 def _floating(tensor: "Tensor") -> "Tensor":
+    """In single precision, or in double where that may not have all digits: of integers such as time stamps."""
     import torch
 
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+    if tensor.dtype in (torch.float32, torch.float64):
+        return tensor
+    return tensor.float() if tensor.is_floating_point() or tensor.itemsize <= 2 else tensor.double()
 
 
 def _range(tensor: "Tensor", called: str) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Prope
 from hizumi.data.contrast import contrast_normalised
 from hizumi.data.stream import Batches, in_order
 from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.errors import UsageError
 from hizumi.networks.precision import doubled
 from hizumi.shapes import is_bounded
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions, drop_at
@@ -58,6 +59,10 @@ class Pretraining(Trainable):
         self.contrast = contrast
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+
+    def check(self) -> None:
+        if not self.widths:
+            raise UsageError("Pretraining: widths is empty; give the channels of one stage or more")
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.encoder: nn.Module

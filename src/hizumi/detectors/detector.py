@@ -13,25 +13,26 @@ from hizumi.data.guard import as_computed, checked_items, is_trusted, trusted
 from hizumi.data.progress import Observer
 from hizumi.data.seeds import seed_for
 from hizumi.data.sizing import Sizing
-from hizumi.data.stream import Batches, FewerViews, View, as_source, dealt, in_order
+from hizumi.data.stream import Batches, FewerViews, TensorSource, View, as_source, dealt, in_order
 from hizumi.data.variation import as_photographed
 from hizumi.detectors.batch_statistics import BatchNormMode
 from hizumi.detectors.readiness import Ready
 from hizumi.detectors.shard import sharded_over
 from hizumi.detectors.statistics_reading import estimated
 from hizumi.detectors.view import positions_on
-from hizumi.errors import DataError, NotFittedError
+from hizumi.errors import DataError, NotFittedError, UsageError
 from hizumi.networks.kernels import kernels_that_fail_well, single_precision_on
 from hizumi.networks.precision import has_double_precision
 from hizumi.objectives import absolute_difference
 from hizumi.training import loop
 from hizumi.training.card import Card
 from hizumi.training.journal import Journal
-from hizumi.training.options import Precision, TrainingOptions
+from hizumi.training.options import Precision, TrainingOptions, options_given
 from hizumi.training.preset import Preset
 from hizumi.training.randomness import own_random_numbers
 from hizumi.training.torch_settings import usual_torch
 from hizumi.training.trainable import Trainable
+from hizumi.words import counted
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -83,7 +84,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     reference_share: float  # of the normal data, which nothing is trained on and `fit_reference` sees
     degrees_of_freedom: int | None  # of the chi-square law that normal scores follow, None where they follow none
     journal: Journal  # of the last fit; empty for a detector that was loaded
-    vector_mean: Tensor | None
+    vector_mean: Tensor | None  # (d,), in double precision, but for bundles of earlier versions
     vector_scale: Tensor | None
     seen: Tensor | None  # (h, w), True where the region of interest lies in every image alike; None: it is not known
 
@@ -171,7 +172,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         run_folder: str | Path | None = None,
         observe: Observer | None = None,
         fabric: "Fabric | None" = None,
-        seen: Tensor | None = None,
+        seen: Any = None,
     ) -> Self:
         """Fit on normal images (n, c, h, w) in [-1, 1] or vectors (n, d): a tensor, or any source of batches.
 
@@ -187,13 +188,14 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
                 or the region lies elsewhere in each.
         """
         check_arguments(self)
-        options = options or TrainingOptions()
         called = type(self).__name__
-        source = as_source(images, called)
+        options = options_given(options, called)
+        source = self._source(images)
         self.card.check_shape(source.shape, called)
         self.check_items(source.shape)
+        region = None if seen is None else _region(seen, source.shape, called)
         self.shape = None  # not fitted until everything below has succeeded
-        self._look_at(seen)
+        self._look_at(region)
         fabric = fabric or loop.launched(options)
         with trusted(), own_random_numbers(), usual_torch(gradients=True), sharded_over(fabric):
             torch.manual_seed(seed_for("statistics", options.seed))
@@ -203,9 +205,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
                 self.phases(),
                 training,
                 options,
-                validation=None
-                if validation is None
-                else View(as_source(validation, called), function=self._standardise),
+                validation=None if validation is None else View(self._source(validation), function=self._standardise),
                 run_folder=run_folder,
                 observe=observe,
                 fabric=fabric,
@@ -223,7 +223,12 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         """Scores of one batch of images (n, c, h, w) in [-1, 1] or vectors (n, d), by the module as it stands."""
         items = self._checked(items).to(self._device())
         with trusted():
-            return self.score_batch(self._standardise(items))
+            anomaly = self.score_batch(self._standardise(items))
+        if not isinstance(anomaly, Anomaly):
+            raise UsageError(
+                f"{type(self).__name__}.score_batch gave a {type(anomaly).__name__}; it must give an Anomaly"
+            )
+        return self._in_own_units(anomaly, items.dtype)
 
     @final
     @usual_torch(gradients=False)
@@ -239,7 +244,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         check_value(Precision, precision, f"{type(self).__name__}.score: precision")
         ready = self.eval()._ready(precision)
         with trusted(), kernels_that_fail_well(), single_precision_on(self._device()):
-            return _join([ready._score_chunk(chunk) for chunk in torch.split(images, batch_size)])
+            return _join([ready._score_chunk(chunk) for chunk in torch.split(images, int(batch_size))])
 
     @final
     @usual_torch(gradients=False)
@@ -260,19 +265,37 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         with trusted(), single_precision_on(images.device):
             return self.contribution_batch(self._standardise(images))
 
+    def _source(self, items: Any) -> Batches:
+        """As `as_source`; rows keep the precision in which they are given, since they are yet to be standardised."""
+        called = type(self).__name__
+        if isinstance(items, tuple) and all(getattr(phase, "classes", None) is None for phase in self.phases()):
+            raise DataError(f"{called} learns from items alone; give no tuple")
+        if isinstance(items, tuple) or callable(getattr(items, "batch", None)):
+            return as_source(items, called)
+        checked = checked_items(items, called)
+        return TensorSource(checked if checked.ndim == 2 else checked.float())
+
     def _checked(self, items: Any) -> Tensor:
         if self.shape is None:
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
         if is_trusted():
             return items
-        return as_computed(checked_items(items, type(self).__name__, self.shape), self)
+        checked = checked_items(items, type(self).__name__, self.shape)
+        # Rows keep all their digits until they are standardised: time stamps are no numbers of single precision.
+        return checked if self.vector_mean is not None else as_computed(checked, self)
 
     def _ready(self, precision: Precision) -> "Detector":
         batch_statistics = any(isinstance(part, Detector) and part.bn_mode == "batch" for part in self.modules())
         return self if batch_statistics else self._ready_copies.copy_of(self, precision)
 
     def _score_chunk(self, images: Tensor) -> Anomaly:
-        return self.forward(images.to(self._device()))
+        anomaly = self.forward(images.to(self._device()))
+        if anomaly.image.shape != (len(images),):
+            raise UsageError(
+                f"{type(self).__name__}.score_batch gave scores of shape {tuple(anomaly.image.shape)} for "
+                f"{counted(len(images), 'item')}; it must give one each, (n,)"
+            )
+        return anomaly
 
     def _look_at(self, seen: Tensor | None) -> None:
         """Here, and in all detectors within."""
@@ -302,7 +325,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             return source
         rows = torch.cat(list(in_order(source))).double()
         deviation = rows.std(dim=0, correction=0)
-        self.vector_mean = rows.mean(dim=0).float()
+        self.vector_mean = rows.mean(dim=0)
         # A column that never varied keeps its own unit: any change in it stays visible.
         self.vector_scale = torch.where(deviation > 1e-12 * rows.abs().amax(0).clamp(min=1), deviation, 1.0).float()
         return View(source, function=self._standardise)
@@ -322,7 +345,33 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     def _standardise(self, items: Tensor) -> Tensor:
         if self.vector_mean is None or self.vector_scale is None:
             return items
-        return (items - self.vector_mean.to(items.device)) / self.vector_scale.to(items.device)
+        centred = (items - self.vector_mean.to(items.device)).to(self.vector_scale.dtype)
+        return centred / self.vector_scale.to(items.device)
+
+    def _in_own_units(self, anomaly: Anomaly, dtype: torch.dtype) -> Anomaly:
+        """With items that are shown beside those that were given, in the units of these."""
+        mean, scale = self.vector_mean, self.vector_scale
+        if mean is None or scale is None:
+            return anomaly
+
+        def unstandardised(shown: Tensor | None) -> Tensor | None:
+            return None if shown is None else (shown * scale + mean).to(dtype)
+
+        return anomaly._replace(
+            normal=unstandardised(anomaly.normal), reconstruction=unstandardised(anomaly.reconstruction)
+        )
+
+
+def _region(seen: Any, shape: tuple[int, ...], called: str) -> Tensor:
+    """Where to look, (h, w), as for `Detector.fit`."""
+    region = torch.as_tensor(seen).bool()
+    if region.shape != shape[1:] or not region.any():
+        size = "x".join(map(str, shape))
+        raise DataError(
+            f"{called}: seen is {'True nowhere' if not region.any() else f'of shape {tuple(region.shape)}'}, and items "
+            f"are of {size}; give (h, w) of an image, True where to look"
+        )
+    return region
 
 
 def _build(detector: Detector, shape: tuple[int, ...]) -> None:

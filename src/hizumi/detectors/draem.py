@@ -97,7 +97,7 @@ class DRAEM(Detector):
 
     Differences from the paper: textures are not from a set of their own (DTD) but other training images, turned,
     zoomed, moved, and changed in brightness in three ways, as the paper's textures are; images are not turned; the map
-    is averaged as the score is.
+    is averaged as the score is, and at the image's edge over what lies within, where the released code counts zeros.
 
     Args:
         model: The two networks and how they are trained.

@@ -118,6 +118,8 @@ class GaussianFeatures(Detector):
     def check(self) -> None:
         check_levels(self.network, map_levels=self.map_levels)
         check_odd(neighbourhood=self.neighbourhood)
+        if not self.gaussians.around:
+            raise UsageError("GaussianFeatures: around is empty; give the side of one square or more")
         for side in self.gaussians.around:
             check_odd(around=side)
         if not self._by_position:

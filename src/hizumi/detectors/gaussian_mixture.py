@@ -57,7 +57,8 @@ class GaussianMixture(Detector):
     def fit_statistics(self, batches: Batches) -> None:
         training_rows = self.space.fit(rows_of(batches, self.features), images=len(batches.shape) == 3).cpu().numpy()
         floor = max(1e-6 * float(training_rows.var(axis=0).mean()), 1e-12)
-        most = min(self.max_components, max(1, len(training_rows) // 2))
+        distinct = len(np.unique(training_rows, axis=0))
+        most = min(self.max_components, max(1, len(training_rows) // 2), distinct)
         if len(training_rows) < 2:
             training_rows = training_rows.repeat(2, axis=0)  # one item is a Gaussian as narrow as the floor
         if is_abridged():

@@ -37,13 +37,19 @@ def image_statistics(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
     brightness = background + above
     light = brightness + 1 + LEVEL
     contrast = (ascending[:, -cut - 1] - ascending[:, cut] + LEVEL) / light
-    second = grey.diff(n=2, dim=1).abs().mean((1, 2)) + grey.diff(n=2, dim=2).abs().mean((1, 2))
+    second = _mean_size(grey.diff(n=2, dim=1)) + _mean_size(grey.diff(n=2, dim=2))
     sharpness = (second + LEVEL) / light
     columns = [brightness, contrast.log(), sharpness.log(), -above / light]
     if images.shape[1] > 1:
         tints = (images - brightness[:, None, None, None]).mean((2, 3)) / light[:, None]
         columns += tints.log1p().unbind(1)
     return torch.stack(columns, 1)
+
+
+def _mean_size(differences: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
+    """Mean of |difference|; 0 where a side is too short for any."""
+    count = differences.shape[1] * differences.shape[2]
+    return differences.abs().sum((1, 2)) / max(1, count)
 
 
 def _border(grey: Float[Tensor, "n h w"]) -> Float[Tensor, "n k"]:

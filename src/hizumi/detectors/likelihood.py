@@ -12,6 +12,7 @@ from torch import Tensor
 from hizumi.arguments import NonNegativeFloat, Searched, Share, clone
 from hizumi.data.stream import Batches, View, in_order
 from hizumi.detectors.detector import Anomaly, Detector
+from hizumi.detectors.reach import within_reach
 from hizumi.errors import DataError, UsageError
 from hizumi.models.abilities import CanEncode, CanReconstruct, HasLikelihood
 from hizumi.models.autoregressive import Autoregressive, to_levels
@@ -168,7 +169,9 @@ class Likelihood(Detector):
                 image = (image - self.typical).abs()
                 pixel = None if pixel is None or self.typical_map is None else (pixel - self.typical_map).abs()
             case "ratio":
-                background = self.background_model.log_likelihood(images)
+                # What lies beyond all that either model learned from would cancel out; only the first is told of it.
+                within = images.clamp(-1, 1) if is_bounded(tuple(images.shape[1:])) else within_reach(images).items
+                background = self.background_model.log_likelihood(within)
                 terms["background"] = -background.image
                 image = image + background.image.double()
                 pixel = None if pixel is None or background.pixel is None else pixel + background.pixel

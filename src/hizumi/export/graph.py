@@ -89,11 +89,7 @@ class Graph(nn.Module):
         return items if self.window is None else (items - self.window.low) * self._scale() - 1
 
     def _in_own_values(self, items: Tensor) -> Tensor:
-        if self.window is not None:
-            return (items + 1) / self._scale() + self.window.low
-        if self.detector.vector_mean is None or self.detector.vector_scale is None:
-            return items
-        return items * self.detector.vector_scale + self.detector.vector_mean
+        return items if self.window is None else (items + 1) / self._scale() + self.window.low
 
     def _scale(self) -> float:
         assert self.window is not None, "rows have no window"

@@ -5,16 +5,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from jaxtyping import Float, Shaped, UInt8
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from hizumi.arguments import PositiveFloat, PositiveInt, check_arguments, check_value, clone
+from hizumi.arguments import NonNegativeInt, PositiveFloat, PositiveInt, check_arguments, check_value, clone
 from hizumi.data import Failure, Manifest, Window
 from hizumi.data.guard import checked_codes
 from hizumi.data.missing import Filling
@@ -32,13 +33,13 @@ from hizumi.generation.walks import along_axis, around_mean, between
 from hizumi.memory import free_bytes, peak_memory
 from hizumi.models import CanDecode, CanEncode, CanReconstruct, CanSample, CanTranslate, HasLikelihood
 from hizumi.models.abilities import ABILITIES, CanContinue, CanSampleClasses, CanTranslateBack, HasPrior
-from hizumi.models.guarded import check_count
+from hizumi.models.guarded import Seed, check_count
 from hizumi.preprocessing import DataOptions, Preprocessing, Reader, in_batches
 from hizumi.preprocessing.batching import Outputs
 from hizumi.preprocessing.choosing import with_validation
 from hizumi.preprocessing.reading import Piece
 from hizumi.preprocessing.window_health import check_window
-from hizumi.registry import find_models, model_class
+from hizumi.registry import find_models, model_class, specify
 from hizumi.runs.parameters import set_nested, with_nested
 from hizumi.runs.planning import TrainingCost
 from hizumi.runs.record import notes_on, run_record
@@ -220,10 +221,11 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         )
 
     @usual_torch()
-    def sample(self, count: int = 1, seed: int = 0, kinds: str | Iterable[str] | None = None) -> np.ndarray:
+    def sample(self, count: int = 1, seed: int = 0, kinds: str | int | Iterable[str | int] | None = None) -> np.ndarray:
         """New items, images (count, h, w, c), rows (count, d) or windows (count, t, c), the same for the same seed.
 
-        A model that knows classes makes items of all in turn, or of `kinds`: one for all, or one for each.
+        A model that knows classes makes items of all in turn, or of `kinds`: one for all, or one for each, by the names
+        or numbers that the training data had for them.
         """
         model = self.able(CanSample)
         check_count(model, count, f"{self._name()}.sample")  # before kinds are counted
@@ -242,6 +244,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         model = self.able(CanContinue)
         windows = 1 + math.ceil(steps / model.require_built()[-1])
         check_count(model, count, f"{self._name()}.sample_recordings", windows)
+        check_value(Seed, seed, f"{self._name()}.sample_recordings: seed")
         return self._as_data(long_samples(model, count, steps, seed))
 
     def reconstruct(self, X: Any) -> list[np.ndarray]:
@@ -332,8 +335,9 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         if not isinstance(self.model_, HasPrior):
             name = type(self.model_).__name__
             raise UsageError(f"{name} draws no codes from N(0, I); give it items to encode")
+        check_value(Seed, seed, f"{self._name()}.draw_codes: seed")
         latent = self.model_.latent
-        return torch.randn(count, latent, generator=torch.Generator().manual_seed(seed)).numpy()
+        return torch.randn(int(count), latent, generator=torch.Generator().manual_seed(int(seed))).numpy()
 
     def walk(
         self,
@@ -351,9 +355,13 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         others stay. Without one, each row goes from one code to another. Codes are those of the first items of X; where
         no X is given they are drawn from N(0, I).
         """
-        if rows < 1 or steps < 2:
-            raise UsageError(f"{rows} rows of {steps} steps are no walk; ask for at least 1 row of 2 steps")
-        check_value(PositiveFloat, reach, "reach")
+        for value, range_, called in (
+            (axis, NonNegativeInt | None, "axis"),
+            (rows, PositiveInt, "rows"),
+            (steps, Annotated[int, Ge(2)], "steps"),
+            (reach, PositiveFloat, "reach"),
+        ):
+            check_value(range_, value, called)
         count = rows if axis is not None else 2 * rows
         codes = self.draw_codes(count, seed) if X is None else self.encode(X)
         if len(codes) < count:
@@ -400,8 +408,10 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """Raise UsageError where an argument, its own or the model's, is wrong; `fit` does so before it reads."""
         check_arguments(self)
         self._preset()  # refuses one that there is not
+        model = self._new_model()
+        specify(model)  # refuses one that no record could name
         if self.series:
-            refuse_series_for(self._new_model())
+            refuse_series_for(model)
 
     def _new_model(self) -> Trainable:
         if isinstance(self.model, Trainable):
@@ -440,10 +450,12 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         record = run_record("model", model, [model], manifest, data.store, data.preprocessing, options)
         return record | {"classes": list(data.classes), "pairing": pairing, "columns": list(manifest.columns)}
 
-    def _labels(self, kinds: str | Iterable[str], count: int) -> Tensor:
+    def _labels(self, kinds: str | int | Iterable[str | int], count: int) -> Tensor:
         if not self.classes_:
             raise UsageError(f"{type(self.model_).__name__} knows no classes; leave kinds out")
-        names = [kinds] * count if isinstance(kinds, str) else [str(kind) for kind in kinds]
+        if isinstance(kinds, str) or not isinstance(kinds, Iterable):
+            kinds = [kinds] * count
+        names = [str(kind) for kind in kinds]
         if len(names) != count:
             raise UsageError(f"{len(names)} kinds were given for {count} samples; give one, or one for each")
         for name in names:

@@ -36,7 +36,7 @@ from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, Preprocessing, in_batches, prepare
 from hizumi.preprocessing.choosing import split_for_fit
 from hizumi.preprocessing.window_health import check_window
-from hizumi.registry import detector_class
+from hizumi.registry import detector_class, specify
 from hizumi.registry.standard import STANDARD, UNTRAINED_NOTE, has_weights, standard
 from hizumi.runs.parameters import set_nested, with_nested
 from hizumi.runs.record import notes_on, run_record
@@ -240,6 +240,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             raise UsageError("the best-f1 rule needs labelled data: fit with another rule, then calibrate with them")
         if self.rule == "cost":
             raise UsageError("the cost rule follows from costs (`costs`): give them, and leave the rule out")
+        if isinstance(self.detector, Detector):
+            specify(self.detector)  # refuses one that no record could name
         if self.detector != STANDARD:
             self._check_for(self._detector_type())
 

@@ -37,7 +37,8 @@ class Autoregressive(CanContinue, HasLikelihood, ABC):
     are (images, labels), and where no labels are given, classes are equally likely.
 
     The levels of a series are spread over the range of its training data, with a margin, channel by channel. A value
-    beyond it counts as the outermost level, and costs another nat for each level that it lies beyond.
+    beyond it, or brightness beyond [-1, 1], counts as the outermost level, and costs another nat for each level that it
+    lies beyond.
     """
 
     default_budget = Budget(steps=3000)
@@ -93,10 +94,13 @@ class Autoregressive(CanContinue, HasLikelihood, ABC):
             given = [None] * len(parts) if labels is None else in_parts(labels, len(parts[0]))
             densities = [self._log_density(self._averaged(), *part) for part in zip(parts, given, strict=True)]
         pixel = torch.cat(densities).sum(1, keepdim=True)
-        terms = {"likelihood": pixel.flatten(1).sum(1)}
-        if self.value_range is not None:
-            beyond = -self._levels_beyond(images).sum(1, keepdim=True)
-            pixel, terms["beyond the range"] = pixel + beyond, beyond.flatten(1).sum(1)
+        beyond = -self._levels_beyond(images).sum(1, keepdim=True)
+        if self.value_range is None:
+            pixel = pixel + beyond
+            terms = {"likelihood": pixel.flatten(1).sum(1)}
+        else:
+            terms = {"likelihood": pixel.flatten(1).sum(1), "beyond the range": beyond.flatten(1).sum(1)}
+            pixel = pixel + beyond
         return LogLikelihood(torch.stack([*terms.values()]).sum(0), pixel, terms)
 
     @final
@@ -145,10 +149,10 @@ class Autoregressive(CanContinue, HasLikelihood, ABC):
             return objectives.bernoulli_log_density(levels.to(logits.dtype), logits[:, 0])
         return objectives.categorical_log_density(levels, logits)
 
-    def _levels_beyond(self, windows: Tensor) -> Tensor:
-        """How many levels a value lies beyond the range that was learned, elementwise."""
-        assert self.value_range is not None, "only series have a range"
-        return (self.value_range.to_unit(windows).abs() - 1).clamp(min=0) * ((self.levels - 1) / 2)
+    def _levels_beyond(self, items: Tensor) -> Tensor:
+        """How many levels a value lies beyond the range that levels are spread over, elementwise."""
+        places = items if self.value_range is None else self.value_range.to_unit(items)
+        return (places.abs() - 1).clamp(min=0) * ((self.levels - 1) / 2)
 
     def _averaged(self) -> AutoregressiveNetwork:
         self.require_built()

@@ -7,10 +7,7 @@ from functools import wraps
 from inspect import BoundArguments, signature
 from typing import Annotated, Any
 
-import numpy as np
-import torch
 from annotated_types import Ge, Le
-from torch import Tensor
 
 from hizumi.arguments import PositiveInt, check_value
 from hizumi.data.guard import as_computed, checked_codes, checked_items, is_trusted, trusted
@@ -19,6 +16,7 @@ from hizumi.memory import refuse_beyond_free
 from hizumi.shapes import is_series
 from hizumi.storage.statements import LARGEST_SEED
 from hizumi.training import Trainable
+from hizumi.training.labels import checked_labels
 from hizumi.training.torch_settings import usual_torch
 
 BYTES = 4  # of a number in single precision
@@ -134,17 +132,8 @@ def of_start(method: Method) -> Method:
 def _with_labels(given: BoundArguments, called: str) -> BoundArguments:
     """Arguments with their labels, where there are any, as a tensor."""
     if given.arguments.get("labels") is not None:
-        given.arguments["labels"] = _labels(given.arguments["labels"], called)
+        given.arguments["labels"] = checked_labels(given.arguments["labels"], called)
     return given
-
-
-def _labels(labels: Any, called: str) -> Tensor:
-    given = labels if isinstance(labels, Tensor) else torch.from_numpy(np.array(labels))
-    if given.ndim != 1 or given.is_floating_point() or given.dtype == torch.bool:
-        raise UsageError(
-            f"{called}: labels are {str(given.dtype)[6:]} of shape {tuple(given.shape)}; give integers (n,)"
-        )
-    return given.long()
 
 
 GUARDS: dict[str, Callable[[Method], Method]] = {

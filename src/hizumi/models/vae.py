@@ -16,6 +16,7 @@ from hizumi.shapes import is_bounded, is_series
 from hizumi.training import Budget, Card, Preset, TrainingOptions, drop_at
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)
+GREY_LEVELS = 127.5  # of a unit of brightness: each beyond black or white costs a nat under a Bernoulli density
 HELD_OUT_SHARE = 0.1  # of the training data, for the variance that is left at the end
 
 
@@ -35,7 +36,8 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
         latent: Dimensions of the code; its prior is N(0, I).
         width: Channels of the first convolution.
         density: Of each pixel given the code: "gaussian" with one variance for all pixels, or "bernoulli" on grey
-            values brought to [0, 1]. Vectors are always Gaussian, and so must windows of series be.
+            values brought to [0, 1], where each of 255 levels beyond black or white costs a nat. Vectors are always
+            Gaussian, and so must windows of series be.
         variance: Of the Gaussian density: "optimal", or "learned" as one more of Adam's parameters, which is the plain
             VAE.
         beta: Weight of the divergence from the prior; 1 is the VAE.
@@ -179,7 +181,8 @@ class VAE(HasPrior, Autoencodes, HasLikelihood):
 
     def _log_density(self, images: Tensor, decoded: Tensor) -> Tensor:
         if self._is_bernoulli(images.shape[1:]):
-            return objectives.bernoulli_log_density((images + 1) / 2, decoded)
+            within = images.clamp(-1, 1)  # beyond it this would be no density, and reward what is brighter than white
+            return objectives.bernoulli_log_density((within + 1) / 2, decoded) - GREY_LEVELS * (images - within).abs()
         return objectives.gaussian_log_density(images, decoded, self.log_variance.clamp(*LOG_VARIANCE_RANGE))
 
     @torch.no_grad()

@@ -63,7 +63,8 @@ class PairCritic(nn.Module):
     """Two items of the same shape, (n, *shape) each, to logit (n,), positive for pairs of the kind labelled real.
 
     Images are stacked as channels and pass through two 5x5 convolutions of stride 2, to `width` and 2 * width maps
-    (1x5, along time, for windows of series); vectors are concatenated and pass through layers of the `hidden` sizes.
+    (1x5, along time, for windows of series); vectors are concatenated and pass through layers of the `hidden` sizes, of
+    which there may be none.
     Dropout follows every layer.
     """
 
@@ -73,7 +74,7 @@ class PairCritic(nn.Module):
         super().__init__()
         if len(shape) == 1:
             layers = hidden_layers(2 * shape[0], hidden, dropout=dropout)
-            features = hidden[-1]
+            features = [2 * shape[0], *hidden][-1]
         else:
             channels, *sides = shape
             axes = Axes.of(shape)

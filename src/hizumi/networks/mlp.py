@@ -33,6 +33,8 @@ def hidden_layers(
 class VectorCritic(nn.Module):
     """Item, flattened, to logit (n,), positive for real; `features` gives the last hidden layer for feature matching.
 
+    Without hidden layers the features are the item itself, and the logit is linear in it.
+
     The logit has no bias: real and fake items are equally likely, and a Wasserstein critic's bias has no gradient.
     """
 
@@ -41,7 +43,7 @@ class VectorCritic(nn.Module):
     ) -> None:
         super().__init__()
         self.body = nn.Sequential(*hidden_layers(inputs, hidden, batch_norm, dropout=dropout))
-        self.head = nn.Linear(hidden[-1], 1, bias=False)
+        self.head = nn.Linear([inputs, *hidden][-1], 1, bias=False)
 
     def features(self, items: Float[Tensor, "n *shape"]) -> Float[Tensor, "n k"]:
         return self.body(items.flatten(1))

@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from hizumi.arguments import arguments_of, clone, is_part, parts_of
+from hizumi.arguments import arguments_of, clone, is_part, parts_of, plain
 from hizumi.calibration import Costs
 from hizumi.data.variation import Variation
 from hizumi.errors import UsageError
@@ -19,7 +19,7 @@ def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
     left_out = ("detector", "model", "cache", "region", "series")
     kept = {name: value for name, value in parameters.items() if name not in left_out}
     return {
-        name: asdict(value) if isinstance(value, TrainingOptions | Costs | Variation) else value
+        name: asdict(value) if isinstance(value, TrainingOptions | Costs | Variation) else plain(value)
         for name, value in kept.items()
     }
 

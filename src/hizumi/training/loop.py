@@ -156,7 +156,7 @@ class _Phase:
 
     def run(self, validation: Batches | None) -> None:
         """Take steps until the budget is spent."""
-        position, model, stream, losses, clock = self.position, self.model, self.stream, self.losses, self.model.clock
+        position, model, clock = self.position, self.model, self.model.clock
         clock.fabric = self.fabric
         clock.accumulation = self.options.accumulation
         lay_out(model, channels_last_in_memory=True)
@@ -165,6 +165,20 @@ class _Phase:
             clock.steps_done = numbers.pop("step")
             vars(position).update(numbers)
         self.journal.rewind(self.name, clock.steps_done)
+        try:
+            self._take_steps(validation)
+        finally:  # of a training that is interrupted, too, what was learned so far may be used
+            clock.fabric = None
+            clock.accumulation, clock.batch = 1, 0
+            model.eval()
+        if self.held_out is not None:
+            self._seed(seed_for("held out", self.options.seed))
+            with torch.no_grad():
+                model.finish(View(self.held_out, function=lambda batch: moved(batch, self.fabric.device)))
+        lay_out(model, channels_last_in_memory=False)
+
+    def _take_steps(self, validation: Batches | None) -> None:
+        position, model, stream, losses, clock = self.position, self.model, self.stream, self.losses, self.model.clock
         saved_at, started = time.monotonic(), time.monotonic() - position.seconds
         if clock.steps_done == 0:
             model.eval()
@@ -202,14 +216,6 @@ class _Phase:
             if kept is not None and (saves or position.finished):
                 save_checkpoint(kept, model, {"step": clock.steps_done} | vars(position), self._identity())
                 saved_at = time.monotonic()
-        clock.fabric = None
-        clock.accumulation, clock.batch = 1, 0
-        model.eval()
-        if self.held_out is not None:
-            self._seed(seed_for("held out", self.options.seed))
-            with torch.no_grad():
-                model.finish(View(self.held_out, function=lambda batch: moved(batch, self.fabric.device)))
-        lay_out(model, channels_last_in_memory=False)
 
     def _identity(self) -> dict[str, Any]:
         """What a run must share with the one whose checkpoint it goes on from; a budget may be longer."""

@@ -2,11 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, check_argument, check_arguments
+from hizumi.arguments import (
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    arguments_of,
+    check_argument,
+    check_arguments,
+    plain,
+)
 from hizumi.errors import UsageError
 from hizumi.storage.statements import LARGEST_SEED
 
@@ -28,7 +36,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         check_argument(Budget, "max_minutes", self.max_minutes, "--max-time (`max_minutes`)")
-        check_arguments(self)
+        _settle(self)
         if self.steps is None and self.epochs is None and self.max_minutes is None:
             raise UsageError("a training budget needs steps, epochs or minutes; with patience alone it might never end")
 
@@ -66,7 +74,7 @@ class TrainingOptions:
     checkpoint_seconds: NonNegativeFloat = 30.0
 
     def __post_init__(self) -> None:
-        check_arguments(self)
+        _settle(self)
 
     def budgets(self, defaults: Sequence[Budget]) -> list[Budget]:
         """The budget of each phase; `defaults` are the phases' own."""
@@ -88,3 +96,20 @@ class TrainingOptions:
         """Whether any phase may end early."""
         budgets = (self.budget,) if isinstance(self.budget, Budget) else self.budget or ()
         return any(budget.patience is not None for budget in budgets)
+
+
+def options_given(options: Any, called: str) -> TrainingOptions:
+    """These, or the defaults for None; raises UsageError, which names the receiver, for all else, as a Budget alone."""
+    if options is None:
+        return TrainingOptions()
+    if not isinstance(options, TrainingOptions):
+        kind = type(options).__name__
+        raise UsageError(f"{called}: options are a {kind}; give TrainingOptions, such as TrainingOptions(budget=...)")
+    return options
+
+
+def _settle(options: Budget | TrainingOptions) -> None:
+    """Check what was given, and keep numpy's numbers as Python's, which records of a run can be made of."""
+    check_arguments(options)
+    for name, value in arguments_of(options).items():
+        object.__setattr__(options, name, plain(value))  # they are frozen

@@ -16,8 +16,9 @@ from hizumi.data.stream import Batches, as_source
 from hizumi.errors import DataError, NotFittedError
 from hizumi.training.card import Card
 from hizumi.training.clock import Clock
+from hizumi.training.labels import checked_labels
 from hizumi.training.optimisers import Optimisers
-from hizumi.training.options import Budget, TrainingOptions
+from hizumi.training.options import Budget, TrainingOptions, options_given
 from hizumi.training.preset import Preset
 
 if TYPE_CHECKING:
@@ -163,20 +164,26 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
         from hizumi.training.loop import fit
 
         check_arguments(self)
-        self._check_parts(images)
+        images = self._checked_parts(images)
         name = type(self).__name__
         if "two sets" in self.card.needs and isinstance(images, tuple):
             images = Unpaired(*(as_source(part, name) for part in images))
-        fit([self], as_source(images, name), options or TrainingOptions())
+        fit([self], as_source(images, name), options_given(options, name))
         return self
 
-    def _check_parts(self, images: Any) -> None:
-        """Raise DataError for a tuple where a model learns from items alone, or the reverse."""
+    def _checked_parts(self, images: Any) -> Any:
+        """What was given, labels as integers; raises an error for a tuple where items alone are due, or the reverse."""
         name, parts, together = type(self).__name__, self.card.parts, isinstance(images, tuple)
+        takes_labels = "labels" in self.card.needs or hasattr(self, "classes")  # which says what to do with them
         if parts and not together and not callable(getattr(images, "batch", None)):
             raise DataError(f"{name} does not learn from items alone; give a tuple {parts}")
-        if together and not parts and not hasattr(self, "classes"):  # which says what to do with labels
+        if not together:
+            return images
+        if not parts and not takes_labels:
             raise DataError(f"{name} learns from items alone; give no tuple")
+        if len(images) != 2:
+            raise DataError(f"{name} was given a tuple of {len(images)}; give two, {parts or '(items, labels)'}")
+        return (images[0], checked_labels(images[1], name)) if takes_labels else images
 
     @final
     def optimise(
