@@ -19,14 +19,17 @@ import numpy as np
 import pytest
 
 from hizumi import bundles
+from hizumi.data.images import Decoded
 from hizumi.errors import DataError, LogError, UsageError
 from hizumi.serving.access import Access, give_token, withdraw_token
 from hizumi.serving.guard import Limits
+from hizumi.station.judging import Judge
 from hizumi.station.log import Alarm, Log
+from hizumi.station.pictures import Pictures
 from hizumi.storage.files import save_error
 from tests.serving.conftest import HOST, Service
 from tests.serving.hostile import tried_to_leave
-from tests.station.plates import picture, plate
+from tests.station.plates import picture, plate, png
 
 JSON = {"Content-Type": "application/json"}
 COSTS = {"cost_miss": 100, "cost_alarm": 1, "defect_share": 0.01}
@@ -53,6 +56,46 @@ def test_raw_and_in_a_form_pictures_get_the_verdicts_of_inspect(service: Service
             [expected.score, expected.p_value, expected.threshold],
             rtol=1e-6,
         )
+
+
+def test_memory_that_runs_short_for_one_picture_leaves_those_beside_it_their_verdicts(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, keep = Judge.look, Pictures.keep
+
+    def short_look(judge: Judge, image: Decoded) -> Any:
+        if image.pixels.shape[0] == 48:
+            raise MemoryError
+        return look(judge, image)
+
+    def short_keep(pictures: Pictures, content: bytes, *arguments: Any, **known: Any) -> str:
+        if content == b"never kept":
+            raise MemoryError
+        return keep(pictures, content, *arguments, **known)
+
+    def short_overlay(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(Judge, "look", short_look)
+    monkeypatch.setattr(Pictures, "keep", short_keep)
+    monkeypatch.setattr("hizumi.station.station.overlay_of", short_overlay)
+    large = png(np.zeros((48, 48), np.uint8))
+    contents = [picture(0), large, picture(1, defect=True)]
+    files = [("pictures", (f"{n}.png", content)) for n, content in enumerate(contents)]
+    answer = service.client.post("/inspect", files=files)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["inspections"]
+    assert [(each["name"], each["anomalous"], each["kept"]) for each in found] == [
+        ("0.png", False, True),
+        ("1.png", None, True),
+        ("2.png", True, True),
+    ]
+    assert found[1]["reason"] == "memory ran out"
+    assert service.station.log.count() == 3
+    lost = service.client.post("/inspect", content=b"never kept").json()["inspections"][0]
+    assert (lost["anomalous"], lost["kept"]) == (None, False)
+    assert (service.station.losses.entries, service.station.losses.reason) == (1, "memory ran out")
+    assert service.station.log.count() == 3
 
 
 def test_a_picture_waits_for_no_thread_but_those_that_judge_and_keep_it(

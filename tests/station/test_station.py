@@ -108,16 +108,18 @@ def test_what_cannot_be_read_is_kept_with_the_reason(bundle: Path, tmp_path: Pat
 
 
 def test_whoever_waits_hears_what_went_wrong_in_the_thread_that_judges(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError("a mistake of ours")
 
     async def use(station: Station) -> None:
         monkeypatch.setattr(Station, "_judged", fails)
-        with pytest.raises(RuntimeError, match="a mistake of ours"):
-            await asyncio.wait_for(station.inspect(arrival()), 20)
+        kept = await asyncio.wait_for(station.inspect(arrival()), 20)
+        assert (kept.entry.anomalous, kept.is_kept) == (None, True)
+        assert kept.entry.reason == "the station failed on it (RuntimeError)"
         assert station.in_flight == 0
+        assert "RuntimeError: a mistake of ours" in capsys.readouterr().err
 
     at_work(station_of(bundle, tmp_path / "station"), use)
 
@@ -339,6 +341,17 @@ def test_more_than_may_wait_is_refused_and_nothing_after_the_close(bundle: Path,
     station = at_work(replace(station_of(bundle, tmp_path / "station"), waiting=5), use)
     with pytest.raises(BusyError, match="closing"):
         asyncio.run(station.inspect(arrival()))
+
+
+def test_of_pictures_that_come_together_all_are_judged_or_none(bundle: Path, tmp_path: Path) -> None:
+    async def use(station: Station) -> None:
+        requests = [[arrival(n) for n in range(first, first + 3)] for first in (0, 10)]
+        answers = await asyncio.gather(*map(station.inspect_all, requests), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [list, BusyError]
+        assert station.log.count() == 3
+        assert station.in_flight == 0
+
+    at_work(replace(station_of(bundle, tmp_path / "station"), waiting=5), use)
 
 
 def test_bundles_are_exchanged_while_pictures_come_and_gone_back_to(bundle: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, Self, final
 
 from hizumi.data.appearance import Look
 from hizumi.errors import LogError, SaveError
@@ -38,6 +38,11 @@ class Kept(NamedTuple):
     is_kept: bool
     record: dict[str, Any]
     events: tuple[Event, ...]
+
+    @classmethod
+    def lost(cls, entry: Entry) -> Self:
+        """An entry that could not even be handed to the log; nobody else is told of it."""
+        return cls(entry, False, {**entry_record(entry), "kept": False}, ())
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """`POST /inspect`: pictures in, verdicts out."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from tempfile import SpooledTemporaryFile
 from typing import Annotated
@@ -58,8 +57,7 @@ async def inspect(
         Arrival(name=called, content=content, source="http", part=part, view=view, recipe=recipe)
         async for called, content in _pictures(request, context, name)
     ]
-    context.station.refuse_where_busy(len(arrivals))
-    kept = await asyncio.gather(*(context.station.inspect(arrival) for arrival in arrivals))
+    kept = await context.station.inspect_all(arrivals)
     # Written as it is: to check it against the schema again takes as long as everything else here.
     return JSONResponse({"inspections": [wording.record(item.record) for item in kept]})
 
