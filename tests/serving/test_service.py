@@ -317,6 +317,10 @@ def test_signing_in_sets_a_cookie_that_scripts_cannot_read(serve: Callable[..., 
     assert answer.status_code == 303
     assert {"HttpOnly", "SameSite=strict"} <= set(answer.headers["set-cookie"].split("; "))
     assert service.client.get("/system").json()["you"] == "ann"
+    behind = service.client.post(
+        "/", data={"token": secret}, headers={"X-Forwarded-Proto": "https"}, follow_redirects=False
+    )
+    assert ["Secure" in each.headers["set-cookie"].split("; ") for each in (answer, behind)] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -394,6 +398,18 @@ def test_a_parameter_that_nobody_would_heed_is_named_with_those_there_are(servic
     assert service.client.get("/?utm=1").status_code == 200  # the page, which reads what it likes
     said = service.client.get("/counts?form=1", headers={"Accept-Language": "ja"}).json()["error"]
     assert said == "query.formというパラメータはありません。使えるのはrecipe, since, until, newestです。"
+
+
+def test_a_parameter_that_is_given_twice_is_refused(service: Service) -> None:
+    answer = service.client.post("/inspect?recipe=plates&recipe=other", content=picture(0))
+    assert (answer.status_code, answer.json()["error"]) == (422, "query.recipe: is given 2 times; give it once")
+
+
+def test_a_slash_at_the_end_leads_nowhere_else(service: Service) -> None:
+    answer = service.client.post("/inspect/?recipe=plates", content=picture(0), follow_redirects=False)
+    assert (answer.status_code, answer.json()["inspections"][0]["anomalous"]) == (200, False)
+    for path, status in (("/inspections/", 200), ("/page/app.js/", 200), ("/nothing/", 404)):
+        assert service.client.get(path, follow_redirects=False).status_code == status, path
 
 
 def test_head_is_answered_as_get_without_the_body_and_other_methods_by_those_that_are_allowed(service: Service) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from hizumi.calibration import Calibration, Verdict
-from hizumi.data.decoding import PIXEL_LIMIT, decode_content
+from hizumi.data.decoding import decode_content
 from hizumi.data.images import Window
+from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.errors import DataError
 from hizumi.shapes import Float, Shaped, UInt8
 from hizumi.station.batching import ClosedError
