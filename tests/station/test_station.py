@@ -391,6 +391,44 @@ def test_bundles_are_exchanged_while_pictures_come_and_gone_back_to(bundle: Path
     assert kept.read_bytes() == own.read_bytes(), "from the file that the settings name"
 
 
+def test_an_exchange_that_cannot_be_written_down_is_none_and_a_lost_file_can_be_gone_back_from(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.hizumi"
+    own.write_bytes(bundle.read_bytes())
+    settings = station_of(own, tmp_path / "station")
+
+    def locked(*_: object, **__: object) -> None:
+        raise LogError("the log is locked")
+
+    async def use(station: Station) -> str:
+        recipe = station.recipe(None)
+        first = recipe.judge.sha256
+        bundles.save(bundles.load(bundle).calibrate(false_alarm_rate=0.2), own)
+        with monkeypatch.context() as patch:
+            patch.setattr(Log, "add", locked)
+            with pytest.raises(LogError, match="locked"):
+                await station.exchange.reload(recipe, "somebody")
+        assert recipe.judge.sha256 == first, "what was answered with an error is not at work"
+        assert station.shelf.held() == {first}
+        assert (await station.inspect(arrival(1))).entry.bundle_sha256 == first
+        await station.exchange.reload(recipe, "somebody")
+        own.unlink()
+        await station.exchange.roll_back(recipe, "somebody else")
+        assert recipe.judge.sha256 == first
+        assert [(event.who, event.what) for event in station.log.audit()] == [
+            ("somebody else", "bundle rolled back"),
+            ("somebody", "bundle loaded"),
+        ]
+        return first
+
+    first = at_work(settings, use)
+    bundles.save(bundles.load(bundle).calibrate(false_alarm_rate=0.2), own)  # as it was when it was gone back from
+    station = Station.open(settings)
+    assert station.recipe(None).judge.sha256 == first, "after the next start too"
+    station._close()
+
+
 @pytest.mark.parametrize(
     ("source", "alarms", "held"),
     [

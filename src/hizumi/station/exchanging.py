@@ -46,21 +46,27 @@ class Exchange:
             await self._replace(recipe, self._shelf.path(before), who, "bundle rolled back")
 
     async def _replace(self, recipe: Recipe, bundle: Path, who: str, what: str) -> None:
-        before = recipe.judge.sha256
-        await self._use(recipe, bundle)
-        details = {"recipe": recipe.name, "before": before, "after": recipe.judge.sha256}
-        await asyncio.to_thread(self._log.note, AuditEvent(who, what, details=details))
+        def note(before: str, after: str) -> AuditEvent:
+            return AuditEvent(who, what, details={"recipe": recipe.name, "before": before, "after": after})
 
-    async def _use(self, recipe: Recipe, bundle: Path) -> None:
-        """Judge by another bundle from now on, after the next start too."""
+        await self._use(recipe, bundle, note)
+
+    async def _use(self, recipe: Recipe, bundle: Path, note: Callable[[str, str], AuditEvent] | None = None) -> None:
+        """Judge by another bundle from now on, after the next start too; an error changes nothing."""
         before = recipe.judge.sha256
         held = await asyncio.to_thread(self._shelf.held)
         in_use = await asyncio.to_thread(self._shelf.put, bundle)
+        notes = [] if note is None else [note(before, in_use)]
         try:
-            await recipe.load(self._shelf.path(in_use), bundle.name)
+            judge = await asyncio.to_thread(Judge, self._shelf.path(in_use), bundle.name)
+            try:
+                await asyncio.to_thread(use_bundle, self._log, recipe.settings, in_use, before, notes)
+            except BaseException:
+                judge.close()
+                raise
         except HizumiError:
             if in_use not in held:  # whoever tries file after file does not fill the disk
                 await asyncio.to_thread(self._shelf.remove, in_use)
             raise
-        await asyncio.to_thread(use_bundle, self._log, recipe.settings, in_use, before)
+        recipe.use(judge)
         self._events.tell(Event("calibration", {"recipe": recipe.name, "bundle_sha256": in_use}))
