@@ -98,6 +98,24 @@ def test_memory_that_runs_short_for_one_picture_leaves_those_beside_it_their_ver
     assert service.station.log.count() == 3
 
 
+def test_of_a_form_that_is_cut_short_no_picture_is_judged(service: Service) -> None:
+    head = b'Content-Disposition: form-data; name="p"; filename="%d.png"'
+    parts = [b"\r\n".join([b"--edge", head % n, b"", picture(n)]) for n in range(2)]
+    whole = b"\r\n".join([*parts, b"--edge--", b""])
+    kind = {"Content-Type": "multipart/form-data; boundary=edge"}
+    for end in (len(parts[0]) + 10, len(whole) - len(picture(1)) // 2, whole.rindex(b"--")):
+        answer = service.client.post("/inspect", content=whole[:end], headers=kind)
+        assert answer.status_code == 400, end
+        assert (
+            answer.json()["error"]
+            == "the form cannot be read: it is cut short, without its last boundary; send it whole"
+        )
+    for other in (whole.replace(b"--edge", b"--else"), b"--edge\r\nno header\r\n", b"\0" * 99):
+        assert service.client.post("/inspect", content=other, headers=kind).status_code == 400
+    assert service.station.log.count() == 0
+    assert len(service.client.post("/inspect", content=whole, headers=kind).json()["inspections"]) == 2
+
+
 def test_a_picture_waits_for_no_thread_but_those_that_judge_and_keep_it(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,6 +399,7 @@ def test_too_much_and_too_little_are_refused_with_a_reason(serve: Callable[..., 
         (400, service.client.get("/counts", params={"until": "0001-01-01T00:00:03+02:00"})),
         (400, service.client.get("/inspections", params={"since": "9999-12-31T23:59:59-02:00"})),
         (422, post("/calibration/preview", json={"recipe": "plates", "threshold": True})),
+        (422, post("/calibration/preview", json={"recipe": "plates", "false_alarm_rate": 1e-320})),
         (422, post("/calibration/sample", json={"recipe": "plates", "why": "w", "share": "1"})),
         (422, post("/inspect?prat=N17", content=picture(1))),
         (422, service.client.get("/inspections.csv?verdit=anomalous")),

@@ -23,7 +23,7 @@ router = APIRouter()
 DRAWN = 2000  # scores at most in one histogram; more are thinned evenly
 SHOWN_CHANGES = 50
 Positive = Annotated[float, Field(gt=0, lt=1e12, allow_inf_nan=False)]
-Proper = Annotated[float, Field(gt=0, lt=1)]
+Proper = Annotated[float, Field(ge=1e-12, lt=1)]  # one over less may be no number
 
 
 class Wish(BaseModel):
