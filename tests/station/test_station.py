@@ -713,6 +713,44 @@ def test_a_controller_sees_as_long_as_a_drift_alarm_holds(bundle: Path, tmp_path
     at_work(settings, use)
 
 
+def test_no_heart_beats_for_a_controller_while_the_log_takes_no_verdict(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hizumi.station.station.LOG_TRIED_SECONDS", 0.05)
+    port = free_port()
+    gate = {"kind": "modbus", "host": "127.0.0.1", "port": port, "coil": 1, "heartbeat_register": 4}
+    settings = replace(station_of(bundle, tmp_path / "station"), sinks=({**gate, "heartbeat_seconds": 0.05},))
+
+    def full(*_: object, **__: object) -> None:
+        raise LogError("the log could not be written: the disk is full; free some space")
+
+    async def use(station: Station) -> None:
+        async with controller(port) as written, asyncio.timeout(60):
+
+            def beats() -> int:
+                return sum(address == 4 for _, address, _ in written)
+
+            async def beaten(count: int) -> None:
+                while beats() < count:
+                    await asyncio.sleep(0.01)
+
+            await beaten(3)
+            with monkeypatch.context() as patch:
+                patch.setattr(Log, "add", full)
+                kept = await station.inspect(arrival(1, defect=True))
+                assert (kept.entry.anomalous, kept.is_kept) == (True, False)
+                await asyncio.sleep(0.2)  # for one under way
+                before = beats()
+                await asyncio.sleep(0.5)
+                assert beats() == before, "the gate has not heard of the defect, and must not take that for a good part"
+                assert station.outbox.troubles() == {"modbus": "its heartbeat is held back: the log cannot be written"}
+            await beaten(before + 3)  # though no picture has come
+            assert not station.outbox.troubles()
+            assert (station.losses.entries, station.log.count()) == (1, 0)
+
+    at_work(settings, use)
+
+
 def test_a_moved_limit_leaves_the_watch_and_its_alarms_as_they_were(bundle: Path, tmp_path: Path) -> None:
     settings = station_of(bundle, tmp_path / "station")
 

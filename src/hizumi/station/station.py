@@ -42,6 +42,7 @@ LONGEST_NAME = 200  # characters kept of what a picture is called
 BUSY_SECONDS = 0.2  # between attempts of a source to hand over a picture
 BROKEN_OFF_SECONDS = 5.0  # before a source is begun again
 LATE_VIEWS_SECONDS = 0.5
+LOG_TRIED_SECONDS = 1.0  # between attempts to write where the log refused
 TIDYING_SECONDS = 600.0
 
 
@@ -63,7 +64,7 @@ class Station:
         refuse_own_pictures(self.sources, [pictures.root, *(sink.writes_pictures_to for sink in sinks)])
         self.events = Events()
         self.exchange = Exchange(log, self.shelf, self.events)
-        self.outbox = Outbox(log, sinks)
+        self.outbox = Outbox(log, sinks, lambda: self.losses.log_refuses)
         self.in_flight = 0
         self.is_closing = False
         self._samples = {name: audit_sample(log, name) for name in self.recipes}
@@ -96,6 +97,7 @@ class Station:
         """Begin to take what the sources bring, to deliver, and to tidy up."""
         self._tasks = [asyncio.create_task(self._take_from(source), name=source.name) for source in self.sources]
         self._tasks.append(asyncio.create_task(self._every(TIDYING_SECONDS, self._tidy)))
+        self._tasks.append(asyncio.create_task(self._every(LOG_TRIED_SECONDS, self._try_the_log)))
         if any(recipe.settings.views for recipe in self.recipes.values()):
             self._tasks.append(asyncio.create_task(self._every(LATE_VIEWS_SECONDS, self._look_for_late_views)))
         self._delivering = asyncio.create_task(self.outbox.run(self._end))
@@ -249,6 +251,9 @@ class Station:
             tell(kept.entry)
         self._tell(kept.events)
         return kept
+
+    async def _try_the_log(self) -> None:
+        await asyncio.to_thread(self._keeper.try_the_log)
 
     async def _look_for_late_views(self) -> None:
         self._tell(await asyncio.to_thread(self._keeper.keep_late_views))
