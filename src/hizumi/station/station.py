@@ -292,7 +292,8 @@ class Station:
         """What is to be kept of a picture."""
         with judge.turns:
             opened = _opened(judge, arrival)
-        outcome = _outcome(judge, opened.image, _called(arrival))
+        image, name = opened.image, _called(arrival)
+        outcome = image if isinstance(image, Failure) else judge.submit(Question(image, name)).result()
         known = self._known(arrival, recipe.name, judge.sha256) | {
             "picture_sha256": opened.sha256,
             "latency_ms": (time.perf_counter() - arrived) * 1000,
@@ -338,16 +339,6 @@ def _opened(judge: Judge, arrival: Arrival) -> _Opened:
     except DataError as error:
         return _Opened(Failure.of(0, name, error), digest)
     return _Opened(image, digest, judge.look(image))
-
-
-def _outcome(judge: Judge, image: Decoded | Failure, name: str) -> Verdict | Failure:
-    if isinstance(image, Failure):
-        return image
-    try:
-        return judge.submit(Question(image, name)).result()
-    except Exception as error:  # whatever an engine raises, the picture is not judged, which is never good
-        why = "memory ran out" if is_shortage(error) else f"the detector failed on it ({type(error).__name__})"
-        return Failure(0, name, why)
 
 
 def _overlay(judge: Judge, verdict: Verdict) -> bytes | None:
