@@ -28,8 +28,10 @@ from hizumi.station.events import MISSED, UNHEARD, Event, Events
 from hizumi.station.ids import Ids
 from hizumi.station.judging import BATCH_SIZE, Judge
 from hizumi.station.keeping import PICTURE_NOT_KEPT
-from hizumi.station.log import Alarm, Log
+from hizumi.station.log import Alarm, AuditEvent, Log
 from hizumi.station.pictures import Pictures
+from hizumi.station.recalibration import Choice, State, apply
+from hizumi.station.shelf import bundle_sha256
 from hizumi.station.sources import Arrival
 from hizumi.station.sources.folder import FolderSource
 from hizumi.station.sources.replay import ReplaySource
@@ -402,6 +404,10 @@ def test_an_exchange_that_cannot_be_written_down_is_none_and_a_lost_file_can_be_
         raise LogError("the log is locked")
 
     async def use(station: Station) -> str:
+        def moved(path: Path) -> State:
+            signed = {"recipe": "plates", "who": "ann", "why": "a new lamp"}
+            return apply(station.log, station.shelf, path, Choice("none", false_alarm_rate=0.3), **signed)
+
         recipe = station.recipe(None)
         first = recipe.judge.sha256
         bundles.save(bundles.load(bundle).calibrate(false_alarm_rate=0.2), own)
@@ -409,8 +415,10 @@ def test_an_exchange_that_cannot_be_written_down_is_none_and_a_lost_file_can_be_
             patch.setattr(Log, "add", locked)
             with pytest.raises(LogError, match="locked"):
                 await station.exchange.reload(recipe, "somebody")
+            with pytest.raises(LogError, match="locked"):
+                await station.exchange.recalibrate(recipe, moved)
+        assert station.log.audit() == ()
         assert recipe.judge.sha256 == first, "what was answered with an error is not at work"
-        assert station.shelf.held() == {first}
         assert (await station.inspect(arrival(1))).entry.bundle_sha256 == first
         await station.exchange.reload(recipe, "somebody")
         own.unlink()
@@ -751,6 +759,10 @@ def test_no_heart_beats_for_a_controller_while_the_log_takes_no_verdict(
     at_work(settings, use)
 
 
+def state_in(path: Path) -> State:
+    return State(path, bundle_sha256(path), "", AuditEvent("ann", "bundle recalibrated", "a new lamp"))
+
+
 def test_a_moved_limit_leaves_the_watch_and_its_alarms_as_they_were(bundle: Path, tmp_path: Path) -> None:
     settings = station_of(bundle, tmp_path / "station")
 
@@ -762,7 +774,7 @@ def test_a_moved_limit_leaves_the_watch_and_its_alarms_as_they_were(bundle: Path
         assert alarms
         for number, limit in enumerate(({"threshold": 0.5}, {"false_alarm_rate": 0.2}, {"rule": "k-sigma"})):
             other = bundles.save(bundles.load(bundle).calibrate(**limit), tmp_path / f"{number}.hizumi")  # type: ignore[arg-type]
-            await station.exchange.recalibrate(recipe, lambda _, other=other: other)
+            await station.exchange.recalibrate(recipe, lambda _, other=other: state_in(other))
             assert station.drift.watch("plates") is watch, limit
         assert watch.alarms == alarms
 
@@ -782,7 +794,7 @@ def test_what_another_detector_was_alarmed_of_is_over(bundle: Path, tmp_path: Pa
             await station.inspect(arrival(content=png((0.5 * plate(seed)).astype(np.uint8))))
         assert {alarm.ended_at for alarm in station.log.alarms()} == {None}
         for replacement in (other, bundle):
-            await station.exchange.recalibrate(recipe, lambda _, replacement=replacement: replacement)
+            await station.exchange.recalibrate(recipe, lambda _, replacement=replacement: state_in(replacement))
             assert station.drift.watch("plates") is not watch
         await station.inspect(arrival())
         assert all(alarm.ended_at is not None for alarm in station.log.alarms())
@@ -797,7 +809,7 @@ def test_the_bundle_in_use_is_that_after_a_restart_until_the_file_is_another(bun
     settings = station_of(own, tmp_path / "station")
 
     async def exchange(station: Station) -> str:
-        await station.exchange.recalibrate(station.recipe(None), lambda _: other)
+        await station.exchange.recalibrate(station.recipe(None), lambda _: state_in(other))
         return station.recipe(None).judge.sha256
 
     async def in_use(station: Station) -> str:

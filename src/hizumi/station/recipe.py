@@ -1,7 +1,7 @@
 """A recipe at work: its bundle, which can be exchanged while pictures come in."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import final
@@ -31,15 +31,15 @@ def bundle_before(log: Log, settings: RecipeSettings) -> str | None:
     return None if kept is None else str(kept["before"])
 
 
-def use_bundle(log: Log, settings: RecipeSettings, in_use: str, before: str, notes: Sequence[AuditEvent] = ()) -> None:
-    """Have the recipe begin with the bundle of that SHA-256 at the next start too, and note who did it with that."""
+def use_bundle(log: Log, settings: RecipeSettings, in_use: str, before: str, note: AuditEvent) -> None:
+    """Have the recipe begin with the bundle of that SHA-256 at the next start too, and note who did it."""
     key = STATE.format(settings.name)
     try:
         fitted = bundle_sha256(settings.bundle)
     except BundleError:  # it is away, which is a reason to go back to another: it counts as it was
         kept = log.state(key)
         fitted = before if kept is None else kept["fitted"]
-    log.add((), notes=notes, states={key: {"fitted": fitted, "in_use": in_use, "before": before}})
+    log.add((), notes=[note], states={key: {"fitted": fitted, "in_use": in_use, "before": before}})
 
 
 @final
