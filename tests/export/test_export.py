@@ -76,9 +76,11 @@ def test_verdicts_are_the_same_in_both_engines(
     assert_same(ours, runtime.load(path, threads=1).inspect(line.folder / "test"))
 
 
-def test_threads_are_at_least_one(exported: Path) -> None:
-    for threads in (0, -4):
-        with pytest.raises(UsageError, match=f"is {threads}; give 1 or more"):
+def test_threads_are_at_least_one_and_no_more_than_run_at_once(exported: Path) -> None:
+    most = os.cpu_count() or 1
+    runtime.load(exported, threads=most)
+    for threads in (0, -4, most + 1, 10**6):
+        with pytest.raises(UsageError, match=rf"is {threads}; give a whole number from 1 to {most}, "):
             runtime.load(exported, threads=threads)
 
 
@@ -141,7 +143,7 @@ def test_nothing_is_scored_for_what_is_not_fitted(tmp_path: Path) -> None:
     [
         ("export(Inspector('pca'), 'a', engine='onnx')", "engine is 'onnx'; it must be 'onnxruntime' or 'openvino'"),
         ("export(Inspector('pca'), 'a', precision='fp16')", "precision is 'fp16'; it must be 'fp32', 'bf16' or 'int8'"),
-        ("load('a', threads=1.5)", "is 1.5; give 1 or more, a whole number"),
+        ("load('a', threads=1.5)", "is 1.5; give a whole number from 1"),
     ],
 )
 def test_what_an_annotation_forbids_is_refused_in_words(call: str, said: str) -> None:

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from hizumi.calibration import Calibration
+from hizumi.errors import RunError
+from hizumi.export.exporting import _refuse_useless
 from hizumi.export.parity import FACTOR, GROSS, ROUNDING_FLOOR, Parity
 from hizumi.export.replay import Replay, in_double
 from hizumi.inspection import Inspector
@@ -31,6 +33,19 @@ def parity(*, single: float = 0.0, graph: float = 0.0, term: float = 0.0, thresh
     calibration = Calibration.fit(TRUTH, false_alarm_rate=0.05)
     ours, theirs = (replace(calibration, threshold=replace(calibration.threshold, value=value)) for value in thresholds)
     return Parity.of(replay, ours, theirs)
+
+
+def test_a_graph_in_fewer_bits_that_tells_no_items_apart_is_refused_and_has_no_ranks() -> None:
+    replay = Replay()
+    for index, value in enumerate(TRUTH):
+        scores = {"double": value, "single": value, "graph": 3.5}
+        outputs: Outputs = {f"{form} score": np.array([score]) for form, score in scores.items()}
+        replay.add(Piece(index, str(index), np.zeros((1, 2))), outputs, READER)
+    calibration = Calibration.fit(TRUTH, false_alarm_rate=0.05)
+    assert Parity.of(replay, calibration, calibration).rank == 0
+    with pytest.raises(RunError, match="gives all 100 items one score, and the detector tells them apart: int8 leaves"):
+        _refuse_useless("pca", "int8", replay)
+    _refuse_useless("pca", "fp32", replay)  # of which the differences decide
 
 
 @pytest.mark.parametrize(("times", "holds"), [(0.9 * FACTOR, True), (-0.9 * FACTOR, True), (1.1 * FACTOR, False)])

@@ -19,14 +19,17 @@ import numpy as np
 import pytest
 
 from hizumi import bundles
+from hizumi.data.images import Decoded
 from hizumi.errors import DataError, LogError, UsageError
 from hizumi.serving.access import Access, give_token, withdraw_token
 from hizumi.serving.guard import Limits
+from hizumi.station.judging import Judge
 from hizumi.station.log import Alarm, Log
+from hizumi.station.pictures import Pictures
 from hizumi.storage.files import save_error
 from tests.serving.conftest import HOST, Service
 from tests.serving.hostile import tried_to_leave
-from tests.station.plates import picture, plate
+from tests.station.plates import picture, plate, png
 
 JSON = {"Content-Type": "application/json"}
 COSTS = {"cost_miss": 100, "cost_alarm": 1, "defect_share": 0.01}
@@ -53,6 +56,64 @@ def test_raw_and_in_a_form_pictures_get_the_verdicts_of_inspect(service: Service
             [expected.score, expected.p_value, expected.threshold],
             rtol=1e-6,
         )
+
+
+def test_memory_that_runs_short_for_one_picture_leaves_those_beside_it_their_verdicts(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, keep = Judge.look, Pictures.keep
+
+    def short_look(judge: Judge, image: Decoded) -> Any:
+        if image.pixels.shape[0] == 48:
+            raise MemoryError
+        return look(judge, image)
+
+    def short_keep(pictures: Pictures, content: bytes, *arguments: Any, **known: Any) -> str:
+        if content == b"never kept":
+            raise MemoryError
+        return keep(pictures, content, *arguments, **known)
+
+    def short_overlay(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(Judge, "look", short_look)
+    monkeypatch.setattr(Pictures, "keep", short_keep)
+    monkeypatch.setattr("hizumi.station.station.overlay_of", short_overlay)
+    large = png(np.zeros((48, 48), np.uint8))
+    contents = [picture(0), large, picture(1, defect=True)]
+    files = [("pictures", (f"{n}.png", content)) for n, content in enumerate(contents)]
+    answer = service.client.post("/inspect", files=files)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["inspections"]
+    assert [(each["name"], each["anomalous"], each["kept"]) for each in found] == [
+        ("0.png", False, True),
+        ("1.png", None, True),
+        ("2.png", True, True),
+    ]
+    assert found[1]["reason"] == "memory ran out"
+    assert service.station.log.count() == 3
+    lost = service.client.post("/inspect", content=b"never kept").json()["inspections"][0]
+    assert (lost["anomalous"], lost["kept"]) == (None, False)
+    assert (service.station.losses.entries, service.station.losses.reason) == (1, "memory ran out")
+    assert service.station.log.count() == 3
+
+
+def test_of_a_form_that_is_cut_short_no_picture_is_judged(service: Service) -> None:
+    head = b'Content-Disposition: form-data; name="p"; filename="%d.png"'
+    parts = [b"\r\n".join([b"--edge", head % n, b"", picture(n)]) for n in range(2)]
+    whole = b"\r\n".join([*parts, b"--edge--", b""])
+    kind = {"Content-Type": "multipart/form-data; boundary=edge"}
+    for end in (len(parts[0]) + 10, len(whole) - len(picture(1)) // 2, whole.rindex(b"--")):
+        answer = service.client.post("/inspect", content=whole[:end], headers=kind)
+        assert answer.status_code == 400, end
+        assert (
+            answer.json()["error"]
+            == "the form cannot be read: it is cut short, without its last boundary; send it whole"
+        )
+    for other in (whole.replace(b"--edge", b"--else"), b"--edge\r\nno header\r\n", b"\0" * 99):
+        assert service.client.post("/inspect", content=other, headers=kind).status_code == 400
+    assert service.station.log.count() == 0
+    assert len(service.client.post("/inspect", content=whole, headers=kind).json()["inspections"]) == 2
 
 
 def test_a_picture_waits_for_no_thread_but_those_that_judge_and_keep_it(
@@ -274,6 +335,10 @@ def test_signing_in_sets_a_cookie_that_scripts_cannot_read(serve: Callable[..., 
     assert answer.status_code == 303
     assert {"HttpOnly", "SameSite=strict"} <= set(answer.headers["set-cookie"].split("; "))
     assert service.client.get("/system").json()["you"] == "ann"
+    behind = service.client.post(
+        "/", data={"token": secret}, headers={"X-Forwarded-Proto": "https"}, follow_redirects=False
+    )
+    assert ["Secure" in each.headers["set-cookie"].split("; ") for each in (answer, behind)] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -334,6 +399,7 @@ def test_too_much_and_too_little_are_refused_with_a_reason(serve: Callable[..., 
         (400, service.client.get("/counts", params={"until": "0001-01-01T00:00:03+02:00"})),
         (400, service.client.get("/inspections", params={"since": "9999-12-31T23:59:59-02:00"})),
         (422, post("/calibration/preview", json={"recipe": "plates", "threshold": True})),
+        (422, post("/calibration/preview", json={"recipe": "plates", "false_alarm_rate": 1e-320})),
         (422, post("/calibration/sample", json={"recipe": "plates", "why": "w", "share": "1"})),
         (422, post("/inspect?prat=N17", content=picture(1))),
         (422, service.client.get("/inspections.csv?verdit=anomalous")),
@@ -351,6 +417,18 @@ def test_a_parameter_that_nobody_would_heed_is_named_with_those_there_are(servic
     assert service.client.get("/?utm=1").status_code == 200  # the page, which reads what it likes
     said = service.client.get("/counts?form=1", headers={"Accept-Language": "ja"}).json()["error"]
     assert said == "query.formというパラメータはありません。使えるのはrecipe, since, until, newestです。"
+
+
+def test_a_parameter_that_is_given_twice_is_refused(service: Service) -> None:
+    answer = service.client.post("/inspect?recipe=plates&recipe=other", content=picture(0))
+    assert (answer.status_code, answer.json()["error"]) == (422, "query.recipe: is given 2 times; give it once")
+
+
+def test_a_slash_at_the_end_leads_nowhere_else(service: Service) -> None:
+    answer = service.client.post("/inspect/?recipe=plates", content=picture(0), follow_redirects=False)
+    assert (answer.status_code, answer.json()["inspections"][0]["anomalous"]) == (200, False)
+    for path, status in (("/inspections/", 200), ("/page/app.js/", 200), ("/nothing/", 404)):
+        assert service.client.get(path, follow_redirects=False).status_code == status, path
 
 
 def test_head_is_answered_as_get_without_the_body_and_other_methods_by_those_that_are_allowed(service: Service) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import csv
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,26 @@ def test_a_line_cut_short_by_a_crash_is_written_again_whole(tmp_path: Path, kept
     path.write_bytes(path.read_bytes()[:kept])
     delivered(sink_from(table), PAYLOAD, PAYLOAD | {"delivery_id": "d2"})
     assert [row["delivery_id"] for row in rows(path)] == ["d1", "d2"]
+
+
+@pytest.mark.parametrize("cut", [0, 9, 400])
+def test_a_row_that_a_full_disk_took_in_part_or_whole_is_there_once_when_it_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    sink, path, fsync = sink_from({"kind": "csv", "path": str(tmp_path)}), tmp_path / "2026-02-28.csv", os.fsync
+
+    def full(file: int) -> None:
+        os.truncate(path, max(path.stat().st_size - cut, 0))
+        monkeypatch.setattr(os, "fsync", fsync)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    delivered(sink, PAYLOAD)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DeliveryError, match="no space left on device"):
+        delivered(sink, PAYLOAD | {"delivery_id": "d2"})
+    delivered(sink, PAYLOAD, PAYLOAD | {"delivery_id": "d2"}, PAYLOAD | {"delivery_id": "d3"})
+    assert [row["delivery_id"] for row in rows(path)] == ["d1", "d2", "d3"]
+    assert all(None not in row for row in rows(path)), "no line holds more than a row"
 
 
 def test_a_repetition_is_known_at_the_end_of_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,18 @@
 """Anomaly maps as pictures."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from hizumi.calibration import Calibration, Verdict
-from hizumi.station.gallery import OVERLAY_PIXELS, overlay_of
+from hizumi.station.entry import Entry
+from hizumi.station.gallery import OVERLAY_PIXELS, Gallery, overlay_of
+from hizumi.station.judging import Judge
+from hizumi.station.pictures import Pictures
+from tests.station.plates import picture, plates_bundle
 
 CALIBRATION = Calibration.fit(np.arange(99.0), pixel_maxima=np.linspace(0.8, 1.2, 99), pixel_median=0.2)
 
@@ -43,3 +48,17 @@ def test_what_was_not_looked_at_is_clear_whatever_is_within() -> None:
     inside[10:20, 10:30] = True
     seen = opacity(np.full((40, 50), 1.5, dtype=np.float32), inside)
     np.testing.assert_array_equal(seen > 0, inside)
+
+
+def test_a_picture_that_its_bundle_takes_is_shown_beyond_the_usual_limit_of_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hizumi.station.gallery.PIXEL_LIMIT", 1000)
+    judge = Judge(plates_bundle(tmp_path))  # which takes more
+    pictures = Pictures(tmp_path / "pictures")
+    entry = Entry("plates", "large.png", pictures.keep(picture(0)), judge.sha256, anomalous=False)
+    shown, unknown = (Gallery(pictures, lambda _, it=it: it).picture(entry, 100) for it in (judge, None))  # type: ignore[misc]
+    judge.close()
+    assert shown is not None
+    assert (shown.width, shown.height) == (32, 32)
+    assert unknown is None, "what its bundle would take is not known"

@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ import tifffile
 
 from hizumi import Inspector, bundles
 from hizumi.calibration import Verdict
-from hizumi.data.manifest import Failure
+from hizumi.data.manifest import Failure, Manifest
 from hizumi.data.region import Region
 from hizumi.errors import UsageError
+from hizumi.inspection.scoring import Scorer
 from hizumi.station.batching import ClosedError, Together
 from hizumi.station.judging import Judge, Question
 from tests.station.plates import picture, plate, plates_bundle, png
@@ -46,6 +48,29 @@ def test_verdicts_in_company_are_those_of_inspect(bundle: Path) -> None:
         np.testing.assert_allclose(verdict.p_value, expected.p_value)
         assert [box.area for box in verdict.boxes] == [box.area for box in expected.boxes]
     judge.close()
+
+
+def test_a_picture_that_the_engine_fails_on_costs_no_other_its_verdict(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = Scorer.score
+
+    def short(scorer: Scorer, manifest: Manifest, **known: Any) -> Any:
+        if "large" in [record.name for record in manifest.records]:
+            raise MemoryError
+        return score(scorer, manifest, **known)
+
+    judge = Judge(bundle)
+    questions = [Question(judge.decode(picture(7), "x"), name) for name in ("a", "large", "b")]
+    expected = judge.judge(picture(7), "a")
+    monkeypatch.setattr(Scorer, "score", short)
+    first, large, last = judge._verdicts(questions)
+    judge.close()
+    assert isinstance(expected, Verdict)
+    assert isinstance(first, Verdict)
+    assert isinstance(last, Verdict)
+    assert first.score == last.score == pytest.approx(expected.score, rel=1e-6)
+    assert large == Failure(0, "large", "memory ran out")
 
 
 def test_a_lamp_is_measured_inside_the_region(tmp_path: Path) -> None:

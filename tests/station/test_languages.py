@@ -230,7 +230,7 @@ def test_no_message_is_left_that_the_code_says_no_longer() -> None:
         ("there is no recipe 'grey'; there are read, score", "レシピ'grey'はありません。あるのはread, scoreです。"),
         (
             "no recipe is for the part 'N1'; name one of nuts, bolts",
-            "品番'N1'に対応するレシピがありません。nuts, boltsのいずれか",
+            "個体番号'N1'に対応するレシピがありません。nuts, boltsのいずれか",
         ),
         (
             "the camera sends nothing (camera.password: the secret cannot be read (No such file or directory))",

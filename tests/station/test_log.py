@@ -251,8 +251,8 @@ def test_alarms_and_states_survive(log: Log, url: str) -> None:
     assert log.acknowledge("1", "ann", "lamp changed")
     assert not log.acknowledge("1", "bob")
     assert not log.acknowledge("9", "bob")
-    log.keep_state("watch", {"n": 1})
-    log.keep_state("watch", {"n": [2, None]})
+    log.add((), states={"watch": {"n": 1}})
+    log.add((), states={"watch": {"n": [2, None]}})
     again = Log.open(url)
     try:
         assert again.state("watch") == {"n": [2, None]}

@@ -19,7 +19,7 @@ from hizumi.station.evidence import Evidence, Reviewed, lineage
 from hizumi.station.guarantee import promised
 from hizumi.station.ids import new_id
 from hizumi.station.log import AuditEvent, Log, Review
-from hizumi.station.recalibration import Choice, apply, foreseen, preview, undo
+from hizumi.station.recalibration import Choice, State, apply, foreseen, preview, undo
 from hizumi.station.shelf import Shelf, bundle_sha256
 from tests.station.entries import START, entry
 
@@ -283,6 +283,12 @@ def members(path: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+def noted(log: Log, state: State) -> State:
+    """A state as a station puts it to work."""
+    log.note(state.note)
+    return state
+
+
 def test_each_state_is_a_bundle_that_names_the_one_before(
     lite: Log, fitted: tuple[Path, np.ndarray, Inspector], tmp_path: Path
 ) -> None:
@@ -294,7 +300,7 @@ def test_each_state_is_a_bundle_that_names_the_one_before(
     for each in entries[:20]:
         lite.review(Review(each.id, "good", "ann"))
     signed = {"recipe": "bracket", "who": "ann", "why": "new lamp"}
-    state = apply(lite, shelf, bundle, Choice("reviewed", false_alarm_rate=0.2), **signed)
+    state = noted(lite, apply(lite, shelf, bundle, Choice("reviewed", false_alarm_rate=0.2), **signed))
     held_out = inspector.calibration_.scores
     scores = sorted([*held_out, *(each.score for each in entries[:20] if each.score is not None)])
     expected = scores[math.ceil((len(scores) + 1) * 0.8) - 1]
@@ -318,12 +324,12 @@ def test_each_state_is_a_bundle_that_names_the_one_before(
     # A word is taken back, another one changes: the next state follows, from the scores of the fit.
     lite.review(Review(entries[0].id, None, "ann"))
     lite.review(Review(entries[1].id, "defect", "ann"))
-    second = apply(lite, shelf, state.path, Choice("reviewed"), **signed)
+    second = noted(lite, apply(lite, shelf, state.path, Choice("reviewed"), **signed))
     calibration = CalibratedBundle.read(second.path).calibration
     assert calibration.scores.tolist() == sorted([*held_out, *(each.score for each in entries[2:20])])
     assert calibration.defect_scores is not None
     assert calibration.defect_scores.tolist() == [entries[1].score]
-    none = apply(lite, shelf, second.path, Choice("none"), **signed)
+    none = noted(lite, apply(lite, shelf, second.path, Choice("none"), **signed))
     assert CalibratedBundle.read(none.path).calibration.scores.tolist() == held_out.tolist()
     with pytest.raises(UsageError, match="would change nothing"):
         apply(lite, shelf, none.path, Choice("keep"), **signed)
@@ -331,12 +337,12 @@ def test_each_state_is_a_bundle_that_names_the_one_before(
     # Back, step by step; the first state has none before it.
     path = none.path
     for expected_sha in (second.sha256, state.sha256, bundle_sha256(bundle)):
-        back = undo(lite, shelf, path, **signed)
+        back = noted(lite, undo(shelf, path, **signed))
         assert back.sha256 == expected_sha == bundle_sha256(back.path)
         path = back.path
     assert path.read_bytes() == bundle.read_bytes()
     with pytest.raises(UsageError, match="nothing to undo"):
-        undo(lite, shelf, path, **signed)
+        undo(shelf, path, **signed)
     trail = lite.audit()
     assert [event.what for event in trail] == ["recalibration undone"] * 3 + ["bundle recalibrated"] * 3
     assert {(event.who, event.why) for event in trail} == {("ann", "new lamp")}
@@ -415,4 +421,4 @@ def test_an_exported_bundle_and_the_verdict_in_its_graph_follow(lite: Log, tmp_p
     assert np.array_equal(
         in_graph["score"], exported.engine(exported.preprocessing_.to_graph(pictures[60:, None]))["score"]
     )
-    assert undo(lite, shelf, state.path, **signed).path.read_bytes() == bundle.read_bytes()
+    assert undo(shelf, state.path, **signed).path.read_bytes() == bundle.read_bytes()

@@ -28,8 +28,10 @@ from hizumi.station.events import MISSED, UNHEARD, Event, Events
 from hizumi.station.ids import Ids
 from hizumi.station.judging import BATCH_SIZE, Judge
 from hizumi.station.keeping import PICTURE_NOT_KEPT
-from hizumi.station.log import Alarm, Log
+from hizumi.station.log import Alarm, AuditEvent, Log
 from hizumi.station.pictures import Pictures
+from hizumi.station.recalibration import Choice, State, apply
+from hizumi.station.shelf import bundle_sha256
 from hizumi.station.sources import Arrival
 from hizumi.station.sources.folder import FolderSource
 from hizumi.station.sources.replay import ReplaySource
@@ -108,16 +110,18 @@ def test_what_cannot_be_read_is_kept_with_the_reason(bundle: Path, tmp_path: Pat
 
 
 def test_whoever_waits_hears_what_went_wrong_in_the_thread_that_judges(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError("a mistake of ours")
 
     async def use(station: Station) -> None:
         monkeypatch.setattr(Station, "_judged", fails)
-        with pytest.raises(RuntimeError, match="a mistake of ours"):
-            await asyncio.wait_for(station.inspect(arrival()), 20)
+        kept = await asyncio.wait_for(station.inspect(arrival()), 20)
+        assert (kept.entry.anomalous, kept.is_kept) == (None, True)
+        assert kept.entry.reason == "the station failed on it (RuntimeError)"
         assert station.in_flight == 0
+        assert "RuntimeError: a mistake of ours" in capsys.readouterr().err
 
     at_work(station_of(bundle, tmp_path / "station"), use)
 
@@ -341,6 +345,17 @@ def test_more_than_may_wait_is_refused_and_nothing_after_the_close(bundle: Path,
         asyncio.run(station.inspect(arrival()))
 
 
+def test_of_pictures_that_come_together_all_are_judged_or_none(bundle: Path, tmp_path: Path) -> None:
+    async def use(station: Station) -> None:
+        requests = [[arrival(n) for n in range(first, first + 3)] for first in (0, 10)]
+        answers = await asyncio.gather(*map(station.inspect_all, requests), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [list, BusyError]
+        assert station.log.count() == 3
+        assert station.in_flight == 0
+
+    at_work(replace(station_of(bundle, tmp_path / "station"), waiting=5), use)
+
+
 def test_bundles_are_exchanged_while_pictures_come_and_gone_back_to(bundle: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.hizumi"
     own.write_bytes(bundle.read_bytes())
@@ -376,6 +391,50 @@ def test_bundles_are_exchanged_while_pictures_come_and_gone_back_to(bundle: Path
     kept.write_bytes(b"damaged")
     Station.open(settings)._close()
     assert kept.read_bytes() == own.read_bytes(), "from the file that the settings name"
+
+
+def test_an_exchange_that_cannot_be_written_down_is_none_and_a_lost_file_can_be_gone_back_from(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.hizumi"
+    own.write_bytes(bundle.read_bytes())
+    settings = station_of(own, tmp_path / "station")
+
+    def locked(*_: object, **__: object) -> None:
+        raise LogError("the log is locked")
+
+    async def use(station: Station) -> str:
+        def moved(path: Path) -> State:
+            signed = {"recipe": "plates", "who": "ann", "why": "a new lamp"}
+            return apply(station.log, station.shelf, path, Choice("none", false_alarm_rate=0.3), **signed)
+
+        recipe = station.recipe(None)
+        first = recipe.judge.sha256
+        bundles.save(bundles.load(bundle).calibrate(false_alarm_rate=0.2), own)
+        with monkeypatch.context() as patch:
+            patch.setattr(Log, "add", locked)
+            with pytest.raises(LogError, match="locked"):
+                await station.exchange.reload(recipe, "somebody")
+            with pytest.raises(LogError, match="locked"):
+                await station.exchange.recalibrate(recipe, moved)
+        assert station.log.audit() == ()
+        assert recipe.judge.sha256 == first, "what was answered with an error is not at work"
+        assert (await station.inspect(arrival(1))).entry.bundle_sha256 == first
+        await station.exchange.reload(recipe, "somebody")
+        own.unlink()
+        await station.exchange.roll_back(recipe, "somebody else")
+        assert recipe.judge.sha256 == first
+        assert [(event.who, event.what) for event in station.log.audit()] == [
+            ("somebody else", "bundle rolled back"),
+            ("somebody", "bundle loaded"),
+        ]
+        return first
+
+    first = at_work(settings, use)
+    bundles.save(bundles.load(bundle).calibrate(false_alarm_rate=0.2), own)  # as it was when it was gone back from
+    station = Station.open(settings)
+    assert station.recipe(None).judge.sha256 == first, "after the next start too"
+    station._close()
 
 
 @pytest.mark.parametrize(
@@ -662,6 +721,48 @@ def test_a_controller_sees_as_long_as_a_drift_alarm_holds(bundle: Path, tmp_path
     at_work(settings, use)
 
 
+def test_no_heart_beats_for_a_controller_while_the_log_takes_no_verdict(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hizumi.station.station.LOG_TRIED_SECONDS", 0.05)
+    port = free_port()
+    gate = {"kind": "modbus", "host": "127.0.0.1", "port": port, "coil": 1, "heartbeat_register": 4}
+    settings = replace(station_of(bundle, tmp_path / "station"), sinks=({**gate, "heartbeat_seconds": 0.05},))
+
+    def full(*_: object, **__: object) -> None:
+        raise LogError("the log could not be written: the disk is full; free some space")
+
+    async def use(station: Station) -> None:
+        async with controller(port) as written, asyncio.timeout(60):
+
+            def beats() -> int:
+                return sum(address == 4 for _, address, _ in written)
+
+            async def beaten(count: int) -> None:
+                while beats() < count:
+                    await asyncio.sleep(0.01)
+
+            await beaten(3)
+            with monkeypatch.context() as patch:
+                patch.setattr(Log, "add", full)
+                kept = await station.inspect(arrival(1, defect=True))
+                assert (kept.entry.anomalous, kept.is_kept) == (True, False)
+                await asyncio.sleep(0.2)  # for one under way
+                before = beats()
+                await asyncio.sleep(0.5)
+                assert beats() == before, "the gate has not heard of the defect, and must not take that for a good part"
+                assert station.outbox.troubles() == {"modbus": "its heartbeat is held back: the log cannot be written"}
+            await beaten(before + 3)  # though no picture has come
+            assert not station.outbox.troubles()
+            assert (station.losses.entries, station.log.count()) == (1, 0)
+
+    at_work(settings, use)
+
+
+def state_in(path: Path) -> State:
+    return State(path, bundle_sha256(path), "", AuditEvent("ann", "bundle recalibrated", "a new lamp"))
+
+
 def test_a_moved_limit_leaves_the_watch_and_its_alarms_as_they_were(bundle: Path, tmp_path: Path) -> None:
     settings = station_of(bundle, tmp_path / "station")
 
@@ -673,7 +774,7 @@ def test_a_moved_limit_leaves_the_watch_and_its_alarms_as_they_were(bundle: Path
         assert alarms
         for number, limit in enumerate(({"threshold": 0.5}, {"false_alarm_rate": 0.2}, {"rule": "k-sigma"})):
             other = bundles.save(bundles.load(bundle).calibrate(**limit), tmp_path / f"{number}.hizumi")  # type: ignore[arg-type]
-            await station.exchange.recalibrate(recipe, lambda _, other=other: other)
+            await station.exchange.recalibrate(recipe, lambda _, other=other: state_in(other))
             assert station.drift.watch("plates") is watch, limit
         assert watch.alarms == alarms
 
@@ -693,7 +794,7 @@ def test_what_another_detector_was_alarmed_of_is_over(bundle: Path, tmp_path: Pa
             await station.inspect(arrival(content=png((0.5 * plate(seed)).astype(np.uint8))))
         assert {alarm.ended_at for alarm in station.log.alarms()} == {None}
         for replacement in (other, bundle):
-            await station.exchange.recalibrate(recipe, lambda _, replacement=replacement: replacement)
+            await station.exchange.recalibrate(recipe, lambda _, replacement=replacement: state_in(replacement))
             assert station.drift.watch("plates") is not watch
         await station.inspect(arrival())
         assert all(alarm.ended_at is not None for alarm in station.log.alarms())
@@ -708,7 +809,7 @@ def test_the_bundle_in_use_is_that_after_a_restart_until_the_file_is_another(bun
     settings = station_of(own, tmp_path / "station")
 
     async def exchange(station: Station) -> str:
-        await station.exchange.recalibrate(station.recipe(None), lambda _: other)
+        await station.exchange.recalibrate(station.recipe(None), lambda _: state_in(other))
         return station.recipe(None).judge.sha256
 
     async def in_use(station: Station) -> str:

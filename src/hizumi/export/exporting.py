@@ -82,7 +82,7 @@ def export(
     in_engine = _members(model, engine)
     header["memory_bytes"] = memory_taken(engine, in_engine, graph.example().numpy())
     replay, test = _replayed(inspector, header, in_engine, items, observe)
-    _refuse_nan(header["detector"]["name"], replay, test)
+    _refuse_useless(header["detector"]["name"], precision, *filter(None, (replay, test)))
     calibration = inspector.calibration_
     # Scores of folds come from other fits, those that joined later from other pictures: neither can be replayed.
     if items.as_fitted and inspector.options_["folds"] is None and "recalibrated" not in inspector.options_:
@@ -120,11 +120,18 @@ def _replayed(
     return replay, test
 
 
-def _refuse_nan(name: str, *replays: Replay | None) -> None:
-    scores = np.concatenate([each.graph_scores for each in replays if each is not None])
-    broken = int(np.isnan(scores).sum())
+def _refuse_useless(name: str, precision: Precision, *replays: Replay) -> None:
+    """Raise RunError where the graph's scores are no numbers or, in fewer bits, one number whatever the item."""
+    ours = np.concatenate([each.torch_scores for each in replays])
+    theirs = np.concatenate([each.graph_scores for each in replays])
+    broken = int(np.isnan(theirs).sum())
     if broken:
-        raise RunError(f"the exported {name} makes no number of {broken} of {len(scores)} scores; nothing was written")
+        raise RunError(f"the exported {name} makes no number of {broken} of {len(theirs)} scores; nothing was written")
+    if precision != "fp32" and np.ptp(theirs) == 0 < np.ptp(ours):
+        raise RunError(
+            f"the exported {name} gives all {len(theirs)} items one score, and the detector tells them apart: "
+            f"{precision} leaves it too few digits; nothing was written: export it in fp32"
+        )
 
 
 def _reason(header: Mapping[str, Any], parity: Parity) -> str:

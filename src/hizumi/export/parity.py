@@ -123,4 +123,5 @@ def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     from scipy.stats import rankdata
 
     ranks = np.stack([rankdata(first), rankdata(second)])
-    return 1.0 if (ranks.std(axis=1) == 0).any() else float(np.corrcoef(ranks)[0, 1])
+    constant = ranks.std(axis=1) == 0
+    return float(constant.all()) if constant.any() else float(np.corrcoef(ranks)[0, 1])

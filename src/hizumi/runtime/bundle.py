@@ -7,6 +7,7 @@ model-card.md              a summary for people
 """
 
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,12 @@ def load(path: str | Path, *, threads: int | None = None) -> ExportedInspector:
     Raises BundleError in one line when it is not whole or not an exported bundle, and MissingExtraError where its
     engine is not installed.
     """
-    if threads is not None and not (isinstance(threads, int) and threads >= 1):
-        raise UsageError(f"--threads (`threads`) is {threads}; give 1 or more, a whole number, or leave it out")
+    most = os.cpu_count() or 1
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= most):
+        raise UsageError(
+            f"--threads (`threads`) is {threads}; give a whole number from 1 to {most}, as many as this machine runs "
+            "at once, or leave it out"
+        )
     path = Path(path)
     header, members = read_archive(path, "exported", FORMAT, upgraded)
     with explained(path, header["hizumi"], "export it again"):

@@ -1,5 +1,6 @@
 """The service as an application: routes behind the guard, and one shape for every error."""
 
+from collections import Counter
 from typing import Any
 
 from fastapi import Depends, FastAPI, Form, Request
@@ -44,6 +45,7 @@ def make_app(station: Station, access: Access | None = None, limits: Limits | No
         description="Pictures in, verdicts out: each with its score, p-value, regions, and what a person said of it.",
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # the guard takes them off
         dependencies=[Depends(_refuse_unheeded)],
         responses={status: {"model": Problem, "description": reason} for status, reason in REASONS.items()},
     )
@@ -59,21 +61,25 @@ def make_app(station: Station, access: Access | None = None, limits: Limits | No
 
 
 async def _refuse_unheeded(request: Request) -> None:
-    """Refuse a parameter that the route does not have: misspelt, it would change what is asked for without a word."""
+    """Refuse a parameter that the route does not have, or has twice: it would not be heeded, without a word."""
     route = request.app.openapi()["paths"].get(request.scope["route"].path, {}).get(request.method.lower())
     if route is None:  # of the page
         return
     known = [each["name"] for each in route.get("parameters", ()) if each["in"] == "query"]
-    for name in request.query_params.keys() - set(known):
-        there = ", ".join(known) or "none"
-        raise HTTPException(422, f"query.{printable(name[:64])}: is no parameter here; there are {there}")
+    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise HTTPException(422, f"query.{printable(name[:64])}: is no parameter here; there are {there}")
+        if count > 1:
+            raise HTTPException(422, f"query.{name}: is given {count} times; give it once")
 
 
 def _add_sign_in(app: FastAPI, access: Access) -> None:
     @app.post(SIGN_IN, include_in_schema=False)
     async def sign_in(request: Request, token: str = Form("", max_length=1000)) -> Response:
-        languages, is_encrypted = request.headers.get("accept-language", ""), request.url.scheme == "https"
-        return signed_in(access, token, languages, is_encrypted=is_encrypted)
+        # As the proxy says that encrypts; a browser that says so itself binds its own cookie alone.
+        is_encrypted = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+        return signed_in(access, token, request.headers.get("accept-language", ""), is_encrypted=is_encrypted)
 
 
 def _answer_errors(app: FastAPI, station: Station) -> None:

@@ -73,6 +73,8 @@ class Guard:
             return
         if scope["method"] == "HEAD" and scope["path"] != ENDLESS:
             scope = {**scope, "method": "GET"}  # of whose answer the server leaves the body out
+        # A redirect would lead out of the encryption of a proxy, with the token and the picture.
+        scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
         await self._app(scope, self._limited(receive), with_headers)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:

@@ -37,8 +37,8 @@ class AuditSample:
 def set_audit_sample(log: Log, recipe: str, share: float, *, who: str, why: str) -> AuditSample:
     """Draw a seed for a recipe's sample from now on, and record both; a share of 0 ends it."""
     sample = AuditSample(share, secrets.token_hex(16))
-    log.keep_state(STATE.format(recipe), asdict(sample))
-    log.note(AuditEvent(who, EVENT, why, {"recipe": recipe, **asdict(sample)}))
+    note = AuditEvent(who, EVENT, why, {"recipe": recipe, **asdict(sample)})
+    log.add((), notes=[note], states={STATE.format(recipe): asdict(sample)})
     return sample
 
 

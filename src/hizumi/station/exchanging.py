@@ -10,6 +10,7 @@ from hizumi.errors import HizumiError, UsageError
 from hizumi.station.events import Event, Events
 from hizumi.station.judging import Judge
 from hizumi.station.log import AuditEvent, Log
+from hizumi.station.recalibration import State
 from hizumi.station.recipe import Recipe, bundle_before, use_bundle
 from hizumi.station.shelf import Shelf, bundle_sha256
 
@@ -24,10 +25,11 @@ class Exchange:
         self._events = events
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def recalibrate(self, recipe: Recipe, make: Callable[[Path], Path]) -> Judge:
-        """Judge by the bundle that `make` makes of the one in use, which it writes down itself; gives the judge."""
+    async def recalibrate(self, recipe: Recipe, make: Callable[[Path], State]) -> Judge:
+        """Judge by the state that `make` makes of the bundle in use; gives the judge."""
         async with self._changing[recipe.name]:
-            await self._use(recipe, await asyncio.to_thread(make, recipe.judge.path))
+            state = await asyncio.to_thread(make, recipe.judge.path)
+            await self._use(recipe, state.path, lambda *_: state.note)
             return recipe.judge
 
     async def reload(self, recipe: Recipe, who: str) -> None:
@@ -46,21 +48,26 @@ class Exchange:
             await self._replace(recipe, self._shelf.path(before), who, "bundle rolled back")
 
     async def _replace(self, recipe: Recipe, bundle: Path, who: str, what: str) -> None:
-        before = recipe.judge.sha256
-        await self._use(recipe, bundle)
-        details = {"recipe": recipe.name, "before": before, "after": recipe.judge.sha256}
-        await asyncio.to_thread(self._log.note, AuditEvent(who, what, details=details))
+        def note(before: str, after: str) -> AuditEvent:
+            return AuditEvent(who, what, details={"recipe": recipe.name, "before": before, "after": after})
 
-    async def _use(self, recipe: Recipe, bundle: Path) -> None:
-        """Judge by another bundle from now on, after the next start too."""
+        await self._use(recipe, bundle, note)
+
+    async def _use(self, recipe: Recipe, bundle: Path, note: Callable[[str, str], AuditEvent]) -> None:
+        """Judge by another bundle from now on, after the next start too; an error changes nothing."""
         before = recipe.judge.sha256
         held = await asyncio.to_thread(self._shelf.held)
         in_use = await asyncio.to_thread(self._shelf.put, bundle)
         try:
-            await recipe.load(self._shelf.path(in_use), bundle.name)
+            judge = await asyncio.to_thread(Judge, self._shelf.path(in_use), bundle.name)
+            try:
+                await asyncio.to_thread(use_bundle, self._log, recipe.settings, in_use, before, note(before, in_use))
+            except BaseException:
+                judge.close()
+                raise
         except HizumiError:
             if in_use not in held:  # whoever tries file after file does not fill the disk
                 await asyncio.to_thread(self._shelf.remove, in_use)
             raise
-        await asyncio.to_thread(use_bundle, self._log, recipe.settings, in_use, before)
+        recipe.use(judge)
         self._events.tell(Event("calibration", {"recipe": recipe.name, "bundle_sha256": in_use}))

@@ -12,6 +12,7 @@ from PIL import Image
 from hizumi.calibration import Calibration, Verdict
 from hizumi.data.decoding import decode_content
 from hizumi.data.images import Window
+from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.errors import DataError
 from hizumi.shapes import Float, Shaped, UInt8
 from hizumi.station.batching import ClosedError
@@ -47,9 +48,10 @@ class Gallery:
         if content is None:
             return None
         judge = self._judge_of(entry)
-        window = None if judge is None else judge.inspector.preprocessing_.still_window
+        known = None if judge is None else judge.inspector.preprocessing_
+        window, pixel_limit = (None, PIXEL_LIMIT) if known is None else (known.still_window, known.pixel_limit)
         try:
-            pixels = decode_content(content, name=entry.name).pixels
+            pixels = decode_content(content, name=entry.name, pixel_limit=pixel_limit).pixels
         except DataError:
             return None
         picture = Image.fromarray(_displayed(pixels, window))

@@ -16,7 +16,7 @@ from hizumi.data.appearance import Look, Within
 from hizumi.data.decoding import decode_content
 from hizumi.data.images import Decoded
 from hizumi.data.manifest import UNLABELLED, Failure, Manifest, Record
-from hizumi.errors import BundleError, DataError, UsageError
+from hizumi.errors import BundleError, DataError, UsageError, is_shortage
 from hizumi.inspection.scoring import Scored
 from hizumi.inspection.verdicts import InspectorBase, verdict_on
 from hizumi.runtime.any_bundle import load_inspector
@@ -99,6 +99,15 @@ class Judge:
         self._together.close()
 
     def _verdicts(self, questions: Sequence[Question]) -> list[Verdict | Failure]:
+        try:
+            return self._scored(questions)
+        except Exception as error:  # whatever an engine raises, the picture is not judged, which is never good
+            if len(questions) == 1:
+                why = "memory ran out" if is_shortage(error) else f"the detector failed on it ({type(error).__name__})"
+                return [Failure(0, questions[0].name, why)]
+        return [self._verdicts([question])[0] for question in questions]  # it may be of one of them alone
+
+    def _scored(self, questions: Sequence[Question]) -> list[Verdict | Failure]:
         answers: dict[int, Verdict | Failure] = {}
         for pictures in {question.pictures for question in questions}:
             alike = [index for index, question in enumerate(questions) if question.pictures is pictures]

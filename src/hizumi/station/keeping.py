@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from threading import Lock
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, Self, final
 
 from hizumi.data.appearance import Look
 from hizumi.errors import LogError, SaveError
@@ -18,6 +20,7 @@ from hizumi.station.log import Log, Taken
 from hizumi.station.pictures import Pictures
 
 AT_MOST = 64  # entries in one commit
+TRIED = "log tried"  # a state: when, after it had refused something
 PICTURE_NOT_KEPT = "its picture could not be kept"
 
 
@@ -39,14 +42,24 @@ class Kept(NamedTuple):
     record: dict[str, Any]
     events: tuple[Event, ...]
 
+    @classmethod
+    def lost(cls, entry: Entry) -> Self:
+        """An entry that could not even be handed to the log; nobody else is told of it."""
+        return cls(entry, False, {**entry_record(entry), "kept": False}, ())
+
 
 @dataclass
 class Losses:
-    """What could not be kept since the start, and why at last, in words without paths."""
+    """What could not be kept since the start, and why at last, in words without paths.
+
+    Attributes:
+        log_refuses: Whether the log could not take what came last, so that no sink hears of it either.
+    """
 
     entries: int = 0
     pictures: int = 0
     reason: str = ""
+    log_refuses: bool = False
 
 
 @final
@@ -84,6 +97,13 @@ class Keeper:
         """Decide on parts of which a view did not come in time; gives what listeners are told."""
         return self._beside(self._consequences.of_late_views)
 
+    def try_the_log(self) -> None:
+        """Where it refused what came last, find out whether it takes something again, though no picture comes."""
+        if self._losses.log_refuses:
+            with self._writing, suppress(LogError):
+                self._log.add((), states={TRIED: datetime.now(UTC).isoformat()})
+                self._losses.log_refuses = False
+
     def close(self) -> list[Event]:
         """Keep what waits, decide on parts of which views are to come, then end; gives what listeners are told."""
         self._together.close()
@@ -115,7 +135,9 @@ class Keeper:
         except LogError as error:
             self._losses.entries += len(entries) or 1
             self._losses.reason = str(error)
+            self._losses.log_refuses = True
             return False
+        self._losses.log_refuses = False
         return True
 
     def _add(self, entries: Sequence[Entry], following: Following, taken: Sequence[Taken] = ()) -> None:

@@ -26,10 +26,15 @@ Result = TypeVar("Result")
 
 
 class Outbox:
-    """Delivers to each sink on its own, so that none waits for another. Used from one event loop."""
+    """Delivers to each sink on its own, so that none waits for another. Used from one event loop.
 
-    def __init__(self, log: Log, sinks: Sequence[Sink]) -> None:
+    No heart beats while `log_refuses`: what the log does not take is not told to any sink, and a receiver must not take
+    that silence for good parts.
+    """
+
+    def __init__(self, log: Log, sinks: Sequence[Sink], log_refuses: Callable[[], bool] = lambda: False) -> None:
         self._lanes = [_Lane(log, sink) for sink in sinks]
+        self._log_refuses = log_refuses
 
     def wake(self) -> None:
         """Have new messages delivered at once."""
@@ -49,7 +54,7 @@ class Outbox:
     async def run(self, stop: asyncio.Event, grace_seconds: float = 5.0) -> None:
         """Deliver until `stop` is set; deliveries under way then have `grace_seconds` to end, or are repeated later."""
         tasks = [asyncio.create_task(lane.run(stop)) for lane in self._lanes]
-        tasks += [asyncio.create_task(lane.beat(stop)) for lane in self._lanes]
+        tasks += [asyncio.create_task(lane.beat(stop, self._log_refuses)) for lane in self._lanes]
         try:
             await stop.wait()
             self.wake()
@@ -97,13 +102,15 @@ class _Lane:
             await _wait(pause.until, pause.seconds)
             self.woken.clear()
 
-    async def beat(self, stop: asyncio.Event) -> None:
-        """Keep the sink's heartbeat going, if it has one."""
+    async def beat(self, stop: asyncio.Event, log_refuses: Callable[[], bool]) -> None:
+        """Keep the sink's heartbeat going, if it has one, unless the log refuses what the sink should hear of."""
         sink = self.sink
         if not isinstance(sink, Beating) or sink.heartbeat_seconds is None:
             return
         while not stop.is_set():
             try:
+                if log_refuses():
+                    raise DeliveryError("its heartbeat is held back: the log cannot be written", retry=True)
                 async with asyncio.timeout(LONGEST_DELIVERY_SECONDS):
                     await sink.beat()
                 self.silence = ""

@@ -85,11 +85,15 @@ class Preview:
 
 @dataclass(frozen=True)
 class State:
-    """A state of a recipe: the bundle's file, its SHA-256, and that of the bundle that it came after."""
+    """A state of a recipe: the bundle's file, its SHA-256, and that of the bundle that it came after.
+
+    `note` is for the audit trail, to be written down where the state is put to work.
+    """
 
     path: Path
     sha256: str
     before: str
+    note: AuditEvent
 
 
 def preview(
@@ -162,7 +166,7 @@ def apply(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> State:
-    """Put the bundle that a choice makes, and the one before, on the shelf, and write down who did it and why.
+    """Put the bundle that a choice makes, and the one before, on the shelf; who did it and why is in the state's note.
 
     Raises UsageError where nothing would change, or nobody says who or why.
     """
@@ -185,11 +189,11 @@ def apply(
         shelf.put(bundle)
         path = shelf.path(shelf.put(written))
     details = {"join": choice.join, "good": len(found.joining.good), "chosen": found.joining.chosen}
-    return _noted(log, RECALIBRATED, calibrated, path, {"recipe": recipe, **details}, who, why)
+    return _state(RECALIBRATED, calibrated, path, {"recipe": recipe, **details}, who, why)
 
 
-def undo(log: Log, shelf: Shelf, bundle: Path, *, recipe: str, who: str, why: str) -> State:
-    """Go back to the bundle that this one was recalibrated from, and write down who did it and why.
+def undo(shelf: Shelf, bundle: Path, *, recipe: str, who: str, why: str) -> State:
+    """Go back to the bundle that this one was recalibrated from; who did it and why is in the state's note.
 
     Raises UsageError where it was not recalibrated, or the one before is not on the shelf.
     """
@@ -199,20 +203,17 @@ def undo(log: Log, shelf: Shelf, bundle: Path, *, recipe: str, who: str, why: st
         raise UsageError("this bundle is as it was fitted; there is nothing to undo")
     path = shelf.path(str(current.options["recalibrated"]["parent"]))
     shelf.put(bundle)
-    return _noted(log, UNDONE, current, path, {"recipe": recipe}, who, why)
+    return _state(UNDONE, current, path, {"recipe": recipe}, who, why)
 
 
-def _noted(
-    log: Log, what: str, before: CalibratedBundle, path: Path, details: dict[str, Any], who: str, why: str
-) -> State:
-    """The state in a file, written down in the audit trail with the one before."""
+def _state(what: str, before: CalibratedBundle, path: Path, details: dict[str, Any], who: str, why: str) -> State:
+    """The state in a file, with the one before in its note."""
     after = CalibratedBundle.read(path)
     thresholds = (before.calibration.threshold, after.calibration.threshold)
     details |= {"before": before.sha256, "after": after.sha256, "words": thresholds[1].words}
     details |= {"said": [asdict(each) for each in after.calibration.statements(after.noun)]}
     details |= {"threshold_before": thresholds[0].value, "threshold_after": thresholds[1].value}
-    log.note(AuditEvent(who, what, why, details))
-    return State(path, after.sha256, before.sha256)
+    return State(path, after.sha256, before.sha256, AuditEvent(who, what, why, details))
 
 
 def _is_same(before: Calibration, after: Calibration) -> bool:

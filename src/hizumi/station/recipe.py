@@ -1,14 +1,14 @@
 """A recipe at work: its bundle, which can be exchanged while pictures come in."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import final
 
+from hizumi.errors import BundleError
 from hizumi.station.judging import Judge
-from hizumi.station.log import Log
+from hizumi.station.log import AuditEvent, Log
 from hizumi.station.shelf import Shelf, bundle_sha256
 from hizumi.station.station_file import RecipeSettings
 
@@ -31,10 +31,15 @@ def bundle_before(log: Log, settings: RecipeSettings) -> str | None:
     return None if kept is None else str(kept["before"])
 
 
-def use_bundle(log: Log, settings: RecipeSettings, in_use: str, before: str) -> None:
-    """Have the recipe begin with the bundle of that SHA-256 at the next start too."""
-    state = {"fitted": bundle_sha256(settings.bundle), "in_use": in_use, "before": before}
-    log.keep_state(STATE.format(settings.name), state)
+def use_bundle(log: Log, settings: RecipeSettings, in_use: str, before: str, note: AuditEvent) -> None:
+    """Have the recipe begin with the bundle of that SHA-256 at the next start too, and note who did it."""
+    key = STATE.format(settings.name)
+    try:
+        fitted = bundle_sha256(settings.bundle)
+    except BundleError:  # it is away, which is a reason to go back to another: it counts as it was
+        kept = log.state(key)
+        fitted = before if kept is None else kept["fitted"]
+    log.add((), notes=[note], states={key: {"fitted": fitted, "in_use": in_use, "before": before}})
 
 
 @final
@@ -71,9 +76,9 @@ class Recipe:
             if judge is not self._judge:
                 self._retire(judge)
 
-    async def load(self, bundle: Path, called: str | None = None) -> None:
-        """Judge by another bundle from now on; where it cannot be used, an error, and the former one stays."""
-        former, self._judge = self._judge, await asyncio.to_thread(Judge, bundle, called)
+    def use(self, judge: Judge) -> None:
+        """Judge by another bundle from now on."""
+        former, self._judge = self._judge, judge
         self._retire(former)
 
     def close(self) -> None:

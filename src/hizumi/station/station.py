@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -41,6 +42,7 @@ LONGEST_NAME = 200  # characters kept of what a picture is called
 BUSY_SECONDS = 0.2  # between attempts of a source to hand over a picture
 BROKEN_OFF_SECONDS = 5.0  # before a source is begun again
 LATE_VIEWS_SECONDS = 0.5
+LOG_TRIED_SECONDS = 1.0  # between attempts to write where the log refused
 TIDYING_SECONDS = 600.0
 
 
@@ -62,7 +64,7 @@ class Station:
         refuse_own_pictures(self.sources, [pictures.root, *(sink.writes_pictures_to for sink in sinks)])
         self.events = Events()
         self.exchange = Exchange(log, self.shelf, self.events)
-        self.outbox = Outbox(log, sinks)
+        self.outbox = Outbox(log, sinks, lambda: self.losses.log_refuses)
         self.in_flight = 0
         self.is_closing = False
         self._samples = {name: audit_sample(log, name) for name in self.recipes}
@@ -95,6 +97,7 @@ class Station:
         """Begin to take what the sources bring, to deliver, and to tidy up."""
         self._tasks = [asyncio.create_task(self._take_from(source), name=source.name) for source in self.sources]
         self._tasks.append(asyncio.create_task(self._every(TIDYING_SECONDS, self._tidy)))
+        self._tasks.append(asyncio.create_task(self._every(LOG_TRIED_SECONDS, self._try_the_log)))
         if any(recipe.settings.views for recipe in self.recipes.values()):
             self._tasks.append(asyncio.create_task(self._every(LATE_VIEWS_SECONDS, self._look_for_late_views)))
         self._delivering = asyncio.create_task(self.outbox.run(self._end))
@@ -117,15 +120,18 @@ class Station:
         raise UsageError(f"{these} for {what}; name one of {', '.join(self.recipes)}")
 
     async def inspect(self, arrival: Arrival) -> Kept:
-        """Judge one picture, and keep it; one that cannot be judged is kept with the reason.
+        """As for `inspect_all`, of one picture."""
+        [kept] = await self.inspect_all([arrival])
+        return kept
 
-        Raises BusyError where too many wait, and UsageError where no recipe fits.
+    async def inspect_all(self, arrivals: Sequence[Arrival]) -> list[Kept]:
+        """Judge pictures, and keep them; one that cannot be judged, for whatever reason, is kept with the reason.
+
+        Raises BusyError where too many wait, and UsageError where no recipe fits one of them; then none is judged.
         """
-        recipe = self.recipe(arrival.recipe, arrival.part)
-        with self._admitted(), recipe.at_work() as judge:
-            kept: Future[Kept] = Future()
-            judge.workers.submit(self._judge_and_keep, kept, arrival, recipe, judge, time.perf_counter())
-            return self._announced(await asyncio.wrap_future(kept))
+        recipes = [self.recipe(arrival.recipe, arrival.part) for arrival in arrivals]
+        with self._admitted(len(arrivals)):
+            return await asyncio.gather(*map(self._inspected, arrivals, recipes))
 
     def sample_share(self, recipe: str) -> float:
         """The random share of inspections that has to be reviewed."""
@@ -180,13 +186,25 @@ class Station:
             raise BusyError(f"{self.in_flight} pictures wait already; send it again in a second")
 
     @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        self.refuse_where_busy()
-        self.in_flight += 1
+    def _admitted(self, count: int) -> Iterator[None]:
+        self.refuse_where_busy(count)
+        self.in_flight += count
         try:
             yield
         finally:
-            self.in_flight -= 1
+            self.in_flight -= count
+
+    async def _inspected(self, arrival: Arrival, recipe: Recipe) -> Kept:
+        with recipe.at_work() as judge:
+            kept: Future[Kept] = Future()
+            try:
+                judge.workers.submit(self._judge_and_keep, kept, arrival, recipe, judge, time.perf_counter())
+                return self._announced(await asyncio.wrap_future(kept))
+            except Exception as error:  # such as no memory for it: it is not lost for that, nor what came with it
+                if not is_shortage(error):
+                    traceback.print_exception(error)  # a mistake of ours: the terminal says where
+                known = self._known(arrival, recipe.name, judge.sha256)
+                return await self._keep_unjudged(arrival, _failed(error), known)
 
     async def _take_from(self, source: Source) -> None:
         """Judge what a source brings, one picture after another; each is put away once the log has it."""
@@ -207,7 +225,6 @@ class Station:
             if kept.is_kept:
                 await source.done(arrival, kept.entry)
         except Exception as error:  # whatever it is, the next picture may be judged
-            self.losses.entries += 1
             self.losses.reason = _failed(error)
 
     async def _inspect_patiently(self, arrival: Arrival) -> Kept:
@@ -218,21 +235,25 @@ class Station:
                 await asyncio.sleep(BUSY_SECONDS)
             except UsageError as error:  # a picture for which there is no recipe is not lost for that
                 return await self._keep_unjudged(arrival, str(error), self._known(arrival, "", ""))
-            except Exception as error:  # nor one that there was no memory for
-                recipe = self.recipe(arrival.recipe, arrival.part)
-                known = self._known(arrival, recipe.name, recipe.judge.sha256)
-                return await self._keep_unjudged(arrival, _failed(error), known)
 
     async def _keep_unjudged(self, arrival: Arrival, reason: str, known: dict[str, Any]) -> Kept:
         known |= {"picture_sha256": hashlib.sha256(arrival.content).hexdigest()}
-        kept = self._keeper.submit(_unjudged(arrival, reason, known))
-        return self._announced(await asyncio.wrap_future(kept))
+        unjudged = _unjudged(arrival, reason, known)
+        try:
+            return self._announced(await asyncio.wrap_future(self._keeper.submit(unjudged)))
+        except Exception as error:  # whatever it is, whoever sent it must hear that it was not judged
+            self.losses.entries += 1
+            self.losses.reason = _failed(error)
+            return Kept.lost(unjudged.entry)
 
     def _announced(self, kept: Kept) -> Kept:
         for tell in self._told:
             tell(kept.entry)
         self._tell(kept.events)
         return kept
+
+    async def _try_the_log(self) -> None:
+        await asyncio.to_thread(self._keeper.try_the_log)
 
     async def _look_for_late_views(self) -> None:
         self._tell(await asyncio.to_thread(self._keeper.keep_late_views))
@@ -271,7 +292,8 @@ class Station:
         """What is to be kept of a picture."""
         with judge.turns:
             opened = _opened(judge, arrival)
-        outcome = _outcome(judge, opened.image, _called(arrival))
+        image, name = opened.image, _called(arrival)
+        outcome = image if isinstance(image, Failure) else judge.submit(Question(image, name)).result()
         known = self._known(arrival, recipe.name, judge.sha256) | {
             "picture_sha256": opened.sha256,
             "latency_ms": (time.perf_counter() - arrived) * 1000,
@@ -280,10 +302,7 @@ class Station:
             return _unjudged(arrival, outcome.reason, known)._replace(look=opened.look)
         entry = Entry.of(replace(outcome, notes=(*arrival.notes, *outcome.notes)), **known)
         entry = replace(entry, sampled=self._samples[recipe.name].includes(entry.id))
-        overlay = None
-        if outcome.anomalous:
-            with judge.turns:
-                overlay = overlay_of(outcome, judge.inspector.calibration_)
+        overlay = _overlay(judge, outcome) if outcome.anomalous else None
         return ToKeep(entry, arrival.content, overlay, _taken(arrival, entry), opened.look)
 
     def _known(self, arrival: Arrival, recipe: str, bundle_sha256: str) -> dict[str, Any]:
@@ -322,14 +341,12 @@ def _opened(judge: Judge, arrival: Arrival) -> _Opened:
     return _Opened(image, digest, judge.look(image))
 
 
-def _outcome(judge: Judge, image: Decoded | Failure, name: str) -> Verdict | Failure:
-    if isinstance(image, Failure):
-        return image
+def _overlay(judge: Judge, verdict: Verdict) -> bytes | None:
     try:
-        return judge.submit(Question(image, name)).result()
-    except Exception as error:  # whatever an engine raises, the picture is not judged, which is never good
-        why = "memory ran out" if is_shortage(error) else f"the detector failed on it ({type(error).__name__})"
-        return Failure(0, name, why)
+        with judge.turns:
+            return overlay_of(verdict, judge.inspector.calibration_)
+    except MemoryError:  # the verdict stands without its map
+        return None
 
 
 def _failed(error: Exception) -> str:

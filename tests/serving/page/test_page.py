@@ -732,6 +732,28 @@ def test_on_a_phone_live_keeps_its_picture_and_the_rest_is_scrolled_to(
     assert rate.bounding_box()["y"] < height
 
 
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_on_a_phone_the_open_view_s_tab_is_in_sight_and_no_tool_is_cut(
+    line: Any, browse: Callable[..., Any], language: str
+) -> None:
+    entry = line.send(defect=True)
+    tab = browse(viewport={"width": 390, "height": 844}, language=language).open(line.address)
+    shows(tab, entry["id"])
+    assert tab.locator("header").bounding_box()["height"] < 110, "names, and tabs beneath"
+    assert tab.locator(".strip .cell:visible").first.bounding_box()["width"] > 40
+    for view in ("system", "live", "recipes", "region/plates", "review"):
+        tab.goto(f"{line.address}/#/{view}")
+        current = tab.locator("nav [aria-current]")
+        current.wait_for()
+        box = current.bounding_box()
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= 390, view
+    tools = tab.locator(".stage .tools")
+    assert tools.evaluate(
+        "(tools) => tools.getBoundingClientRect().bottom <= tools.parentNode.getBoundingClientRect().bottom"
+    )
+    assert tab.locator(".stage .tools").bounding_box()["y"] >= tab.locator(".layers").bounding_box()["y"] + 300
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_the_counters_of_a_long_shift_stay_apart_and_in_sight_beside_a_long_name(
     line: Any, browse: Callable[..., Any], width: int, height: int

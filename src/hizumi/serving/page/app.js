@@ -97,6 +97,7 @@ function markTabs() {
   fill(tabs[TABS.indexOf("drift")], t("tab.drift"), count);
   const amiss = !station.keeps && h("span", { class: "count", role: "img", "aria-label": t("live.not_kept"), title: t("live.not_kept") }, "!");
   fill(tabs[TABS.indexOf("system")], t("tab.system"), amiss);
+  tabs[current]?.scrollIntoView({ block: "nearest", inline: "nearest" }); // a phone shows some of them at a time
 }
 
 function drawLink() {

@@ -14,7 +14,7 @@ from hizumi.serving.language import Asked, sentences
 from hizumi.serving.schemas import RecipeName, Sentence
 from hizumi.station.evidence import RECALIBRATED, UNDONE, Evidence
 from hizumi.station.guarantee import promised
-from hizumi.station.recalibration import Choice, apply, preview, undo
+from hizumi.station.recalibration import Choice, State, apply, preview, undo
 from hizumi.station.recipe import Recipe
 from hizumi.station.station import Station
 
@@ -23,7 +23,7 @@ router = APIRouter()
 DRAWN = 2000  # scores at most in one histogram; more are thinned evenly
 SHOWN_CHANGES = 50
 Positive = Annotated[float, Field(gt=0, lt=1e12, allow_inf_nan=False)]
-Proper = Annotated[float, Field(gt=0, lt=1)]
+Proper = Annotated[float, Field(ge=1e-12, lt=1)]  # one over less may be no number
 
 
 class Wish(BaseModel):
@@ -150,8 +150,8 @@ async def applied(request: Request, wish: SignedWish) -> NowInUse:
     recipe = station.recipe(wish.recipe)
     who = caller.signs_as(wish.who)
 
-    def make(bundle: Path) -> Path:
-        return apply(station.log, station.shelf, bundle, choice, recipe=recipe.name, who=who, why=wish.why).path
+    def make(bundle: Path) -> State:
+        return apply(station.log, station.shelf, bundle, choice, recipe=recipe.name, who=who, why=wish.why)
 
     return await _changed(station, recipe, make)
 
@@ -163,8 +163,8 @@ async def undone(request: Request, asked: SignedRecipe) -> NowInUse:
     recipe = station.recipe(asked.recipe)
     who = caller.signs_as(asked.who)
 
-    def make(bundle: Path) -> Path:
-        return undo(station.log, station.shelf, bundle, recipe=recipe.name, who=who, why=asked.why).path
+    def make(bundle: Path) -> State:
+        return undo(station.shelf, bundle, recipe=recipe.name, who=who, why=asked.why)
 
     return await _changed(station, recipe, make)
 
@@ -178,7 +178,7 @@ def sampled(request: Request, asked: SignedShare) -> dict[str, float]:
     return {"share": station.sample_share(recipe.name)}
 
 
-async def _changed(station: Station, recipe: Recipe, make: Callable[[Path], Path]) -> NowInUse:
+async def _changed(station: Station, recipe: Recipe, make: Callable[[Path], State]) -> NowInUse:
     judge = await station.exchange.recalibrate(recipe, make)
     threshold = judge.inspector.calibration_.threshold.value
     return NowInUse(recipe=recipe.name, bundle_sha256=judge.sha256, threshold=threshold)

@@ -1,14 +1,14 @@
 """`POST /inspect`: pictures in, verdicts out."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from tempfile import SpooledTemporaryFile
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import JSONResponse, Response
 
 from hizumi.serving.context import Context, of
@@ -58,8 +58,7 @@ async def inspect(
         Arrival(name=called, content=content, source="http", part=part, view=view, recipe=recipe)
         async for called, content in _pictures(request, context, name)
     ]
-    context.station.refuse_where_busy(len(arrivals))
-    kept = await asyncio.gather(*(context.station.inspect(arrival) for arrival in arrivals))
+    kept = await context.station.inspect_all(arrivals)
     # Written as it is: to check it against the schema again takes as long as everything else here.
     return JSONResponse({"inspections": [wording.record(item.record) for item in kept]})
 
@@ -72,11 +71,7 @@ async def _pictures(request: Request, context: Context, name: str) -> AsyncItera
             raise HTTPException(400, "the body is empty; send a picture, or a multipart form with pictures")
         yield name, content
         return
-    limit = context.limits.pictures
-    try:
-        form = await request.form(max_files=limit, max_fields=limit)
-    except MultiPartException as error:
-        raise HTTPException(400, f"the form cannot be read: {error.message}") from error
+    form = await _form(request, context.limits.pictures)
     try:
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         others = [field for field, value in form.multi_items() if not isinstance(value, UploadFile)]
@@ -92,6 +87,30 @@ async def _pictures(request: Request, context: Context, name: str) -> AsyncItera
             yield file.filename or name, await file.read()
     finally:
         await form.close()
+
+
+class _Parser(MultiPartParser):
+    """Knows whether a form has come to its end: one that is cut short may hold whole pictures, and others in part."""
+
+    is_at_its_end = False
+
+    def on_end(self) -> None:
+        self.is_at_its_end = True
+
+
+async def _form(request: Request, limit: int) -> FormData:
+    async def chunks() -> AsyncGenerator[bytes]:
+        async with aclosing(request.stream()) as stream:
+            async for chunk in stream:
+                yield chunk
+        if not parser.is_at_its_end:
+            raise MultiPartException("it is cut short, without its last boundary; send it whole")
+
+    parser = _Parser(request.headers, chunks(), max_files=limit, max_fields=limit)
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        raise HTTPException(400, f"the form cannot be read: {error.message}") from error
 
 
 async def _spooled(request: Request) -> bytes:

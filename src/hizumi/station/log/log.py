@@ -309,11 +309,6 @@ class Log:
             query = select(tables.states.c.value).where(tables.states.c.key == key)
             return connection.execute(query).scalar_one_or_none()
 
-    def keep_state(self, key: str, value: Any) -> None:
-        """Keep a value of JSON under a key, in place of what was there."""
-        with self._writing() as connection:
-            keep_state(connection, key, value)
-
     def _attempted(self, id: str, **values: Any) -> None:  # noqa: A002 - it is one
         query = update(tables.deliveries).where(tables.deliveries.c.id == id)
         with self._writing() as connection:

@@ -48,6 +48,7 @@ class CsvSink(Sink):
         try:
             await asyncio.to_thread(self._append, payload)
         except OSError as error:
+            self._day = None  # what was written of the row, in part or whole, is looked at before the next one
             reason = os.strerror(error.errno or 0).lower()
             raise DeliveryError(f"the file cannot be written ({reason})", retry=True) from error
 

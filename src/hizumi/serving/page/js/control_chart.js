@@ -7,7 +7,7 @@ import { sized } from "./sized.js";
 import { clock, score, t } from "./words.js";
 
 const HEIGHT = 170;
-const EDGE = { top: 12, right: 60, bottom: 24, left: 10 };
+const EDGE = { top: 12, right: 76, bottom: 24, left: 10 };
 
 export function control(chart, { heading, alarmed }) {
   const drawing = sized((width) => drawn(chart, width), { class: "plot" });
