@@ -266,6 +266,11 @@ def test_other_rates_are_counted_by_hand(content: ReportContent) -> None:
         assert (line.threshold, line.flagged, line.found) == (pytest.approx(threshold, rel=1e-5), *counts)
     assert at_rates(replace(content, calibration=content.calibration.with_(threshold=0.2))) == []
     assert at_rates(replace(content, evaluation=None)) == []
+    # Of 24 held out, a rate of 1% and one of 5% both take the highest; 10% takes the second, 20% the fifth.
+    few = Calibration.fit(np.linspace(0.1, 0.2, 24), false_alarm_rate=0.01)
+    lines = at_rates(replace(content, calibration=few))
+    assert [(line.rate, line.is_in_use) for line in lines] == [(0.01, True), (0.1, False), (0.2, False)]
+    assert [line.threshold for line in lines] == pytest.approx([0.1 + 0.1 * k / 23 for k in (23, 22, 19)], rel=1e-5)
 
 
 def test_weakest_kind_is_named(content: ReportContent) -> None:
