@@ -10,7 +10,7 @@ from hizumi.errors import DataError
 from hizumi.runs.nouns import folds_offered, learned_in_words, noun_of
 from hizumi.runs.results import fit_result, model_result
 from hizumi.storage.files import printable
-from hizumi.words import counted
+from hizumi.words import as_typed, counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,14 +91,14 @@ def holds_tests(manifest: "Manifest") -> bool:
 
 
 def show_next(
-    console: "Console", inspector: "Inspector", bundle: Path, labelled: str | None, as_typed: Sequence[str]
+    console: "Console", inspector: "Inspector", bundle: Path, labelled: str | None, options: Sequence[str]
 ) -> None:
-    """What to do with a new bundle: inspect, or evaluate on `labelled` data, if known, read with options `as_typed`."""
+    """What to do with a new bundle: inspect, or evaluate on `labelled` data, if known, read with such options."""
     noun = noun_of(inspector.options_)
     items = f"{'recording' if noun == 'block' else noun}S".upper()  # blocks are cut out of recordings
-    console.print(f"Next: hizumi inspect {shlex.quote(str(bundle))} NEW_{items}")
-    evaluate = ["hizumi", "evaluate", str(bundle), labelled or f"LABELLED_{items}", *as_typed]
-    console.print(f"or, where defects are labelled: {shlex.join(evaluate)}")
+    console.print(f"Next: hizumi inspect {as_typed(bundle)} NEW_{items}")
+    data = shlex.join([labelled or f"LABELLED_{items}", *options])
+    console.print(f"or, where defects are labelled: hizumi evaluate {as_typed(bundle)} {data}")
 
 
 def _learned_from(options: Mapping[str, Any]) -> str:
