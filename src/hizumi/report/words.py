@@ -195,6 +195,11 @@ def number(value: float | None) -> str:
     return f"{value:.3f}" if value is not None and math.isfinite(value) else "–"
 
 
+def seconds(value: float) -> str:
+    """So many seconds, with tenths below ten."""
+    return f"{value:.{1 if value < 10 else 0}f}"
+
+
 def interval(estimate: Estimate) -> str:
     """The 95% interval of a measure, where it says anything."""
     if estimate.low <= 0 and estimate.high >= 1:
