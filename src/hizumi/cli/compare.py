@@ -10,7 +10,7 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.cli.progress import advising
-from hizumi.cli.summary import show_remarks, unread
+from hizumi.cli.summary import show_remarks, show_without_effect, unread
 from hizumi.errors import DataError, HizumiError
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.runs.nouns import noun_of
@@ -117,6 +117,7 @@ def compare(
     ]
     _show(console, summary, best_by, noun_of(record), on_tests, wasted_rankings(summary, record), found.failed)
     show_remarks(console, notes, failures, unopened)
+    show_without_effect(console, training.for_training_alone(), [row["options"] for row in rows])
     console.print(coloured(f"The report is {report}", GOOD))
     console.print(f"The bundles are in {comparing.folder}.")
     if others := {*comparing.folder.glob("*.hizumi")} - {comparing.bundle(key) for key in inspectors}:

@@ -168,8 +168,8 @@ def show_parity(console: "Console", parity: Mapping[str, Any]) -> None:
         console.print("These are not the data of the fit, so the threshold stays as it is.")
 
 
-def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
-    """Resolved options, what the fit or training would cost, and what reading the data has shown."""
+def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> "Console":
+    """Resolved options, what the fit or training would cost, what reading the data has shown; returns where to."""
     from hizumi.report.words import flat_options
 
     console = answer(plan, json_to)
@@ -188,6 +188,7 @@ def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
         size = {"row": "", "block": "--length or "}.get(noun, "--image-size or ")
         advice = f"take a smaller {size}--batch-size, or fewer {'steps' if noun == 'block' else f'{noun}s'}"
         console.print(coloured(f"Only {free / 2**30:.1f} GiB of memory are free: {advice}.", WARNING))
+    return console
 
 
 def show_assessment(console: "Console", content: "ReportContent") -> None:
@@ -238,6 +239,15 @@ def show_remarks(
         console.print(coloured(f"Note: {note}.", WARNING))
     _show_first(console, "Not read", failures, BAD)
     _show_first(console, "Not opened", unopened, WARNING)
+
+
+def show_without_effect(console: "Console", given: Sequence[str], records: Sequence[Mapping[str, Any]]) -> None:
+    """Of options that were given for training alone, that they had no effect, where none of these fits trained."""
+    if given and not any(record["phases"] for record in records):
+        names = ", ".join(dict.fromkeys(record["detector"]["name"] for record in records))
+        console.print(
+            coloured(f"Note: without effect: {', '.join(given)}, since nothing is trained in {names}.", WARNING)
+        )
 
 
 def _show_first(console: "Console", what: str, reasons: Sequence[tuple[str, str]], style: str) -> None:
