@@ -252,6 +252,13 @@ def test_figures_stand_beside_their_chance_levels(parts: dict[str, Any]) -> None
     assert notes["F1 at the threshold"].endswith(f"flagging all {flagging_all:.3f}")
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_f1_is_shown_where_there_is_something_to_find_and_to_pass(label: int, parts: dict[str, Any]) -> None:
+    calibration, verdicts = parts["calibration"], parts["verdicts"][:6]
+    result = evaluate(verdicts, labels=[label] * 6, kinds=["x"] * 6, masks=None, calibration=calibration)
+    assert [fact.name for fact in facts(result, "row")] == [("False alarms", "Missed")[label]]
+
+
 def test_other_rates_are_counted_by_hand(content: ReportContent) -> None:
     lines = at_rates(content)
     assert [line.rate for line in lines] == [0.01, 0.02, 0.05, 0.1, 0.2]  # 99 held out cannot tell lower ones apart

@@ -118,7 +118,7 @@ def facts(
     for name, each in known:
         note = f"{interval(each)}; chance {number(chance.get(name, CHANCE))}{computed_within(each)}"
         found.append(Fact(name, number(each.value), note))
-    if is_known(evaluation.f1):
+    if is_known(evaluation.best_f1):  # without good items every threshold low enough is perfect, and F1 is recall alone
         note = f"best possible {number(evaluation.best_f1)}; flagging all {number(2 * anomalous / (1 + anomalous))}"
         found.append(Fact("F1 at the threshold", number(evaluation.f1), note))
     found += [] if measures is None else _facts_on_steps(measures)
