@@ -50,7 +50,8 @@ def test_options_that_train_nothing_are_said_to_have_no_effect(hizumi, parts, tm
     said = "Note: without effect: --steps, --patience, since nothing is trained in mahalanobis."
     one = ["fit", parts, "-d", "mahalanobis", *call, "-o", tmp_path / "a.hizumi"]
     several = ["compare", parts, *call, "-o", tmp_path / "out", "-d"]
-    for command in (one, [*one, "--dry-run"], [*several, "mahalanobis"]):
+    seeds = [*one[:-1], tmp_path / "b.hizumi", "--seeds", "2"]
+    for command in (one, [*one, "--dry-run"], seeds, [*several, "mahalanobis"]):
         assert said in " ".join(hizumi(*command).out.split())
     assert "without effect" not in hizumi(*one[:2], "-d", "mahalanobis", "--image-size", "16", *one[-2:]).out
     assert "without effect" not in hizumi(*several, "mahalanobis,reconstruction").out, "one of them heeds both"

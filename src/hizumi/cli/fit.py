@@ -96,7 +96,7 @@ def fit(
         return
     if seeds > 1:
         inspectors = {seed: made(seed) for seed in range(run.seed, run.seed + seeds)}
-        fit_seeds(inspectors, manifest, known.known_defects, output, run, where, json_to)
+        fit_seeds(inspectors, manifest, known.known_defects, output, run, where, json_to, training.for_training_alone())
         return
     request = {
         "detector": chosen if isinstance(chosen, str) else specify(chosen),
