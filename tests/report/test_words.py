@@ -215,16 +215,17 @@ def test_where_few_were_learned_from_more_may_help(learned_from: int, is_few: bo
 @pytest.mark.parametrize("auroc", [0.99, 0.8])
 def test_good_images_that_the_fit_suspects_come_before_another_rate(auroc: float, parts: dict[str, Any]) -> None:
     (suspects,) = check_outliers([f"{place}.png" for place in range(20)], np.array([*range(19), 99.0]))
-    content = changed(
-        parts | {"findings": [suspects]},
-        anomalous_count=40,
-        missed_defects=36,
-        image_auroc=Estimate(auroc, auroc - 0.01, 1.0),
-    )
-    (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
-    assert (
-        "The threshold is too high: 1 of 20 good images scores far above the others: 19.png. Look whether" in found.text
-    )
+    for flagged, are_suspected in ((0.0, True), (0.02, True), (0.04, False), (0.05, False)):  # of good ones; asked: 5%
+        content = changed(
+            parts | {"findings": [suspects]},
+            anomalous_count=40,
+            missed_defects=36,
+            image_auroc=Estimate(auroc, auroc - 0.01, 1.0),
+            realised_false_alarm_rate=Estimate(flagged, 0.0, 0.2),
+        )
+        (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
+        said = "The threshold is too high: 1 of 20 good images scores far above the others: 19.png. Look whether"
+        assert (said in found.text) == are_suspected, "a rate that is kept is not raised by defects among the good ones"
 
 
 def test_what_was_declared_may_be_why_defects_pass(parts: dict[str, Any]) -> None:
