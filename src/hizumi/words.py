@@ -1,6 +1,15 @@
 """Words that many messages need."""
 
+import shlex
+from pathlib import Path
+
 
 def counted(count: int, noun: str) -> str:
     """So many of these: "1 image", "1,200 images"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def as_typed(path: Path | str) -> str:
+    """A path within a command to be pasted into a shell: quoted, and none that would be taken for an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)

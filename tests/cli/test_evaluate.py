@@ -102,6 +102,24 @@ def test_one_failure_does_not_lose_the_others(hizumi, parts, tmp_path, monkeypat
     assert [run["detector"] for run in outcome.json["runs"]] == ["mahalanobis"]
     assert outcome.json["failed"] == {"reconstruction": "the loss became NaN at step 7"}
     assert "step 7" in outcome.err
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "reconstruction failed: the loss became NaN at step 7" in page
+    assert "Comparison of 2 detectors on parts" in page
+
+
+def test_compare_says_what_makes_its_figures_too_good(hizumi, tmp_path):
+    generator = np.random.default_rng(0)
+    learned, bad = generator.normal(size=(60, 2)), generator.normal(4, 1, (8, 2))
+    rows = [(*row, 0, "train") for row in learned] + [(*row, 0, "test") for row in learned[:5]]
+    rows += [(*row, 1, "test") for row in bad]
+    data = tmp_path / "rows.csv"
+    data.write_text("\n".join(["a,b,label,split", *(",".join(map(str, row)) for row in rows)]))
+    arguments = ["-d", "mahalanobis,pca", "-o", tmp_path / "out", "--json", tmp_path / "result.json"]
+    outcome = hizumi("compare", data, *arguments)
+    assert outcome.code == 0
+    said = "equal to a row of its fit: 5 rows; where they are the same, and not equal by chance, what is measured is"
+    assert outcome.out.count(said) == 1, "once, though each detector was told"
+    assert sum(said in note for note in json.loads((tmp_path / "result.json").read_text())["notes"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,18 @@ def test_dry_run_writes_nothing(hizumi, parts, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
 
 
+def test_options_that_train_nothing_are_said_to_have_no_effect(hizumi, parts, tmp_path):
+    call = ["--image-size", "16", "--steps", "3", "--patience", "2"]
+    said = "Note: without effect: --steps, --patience, since nothing is trained in mahalanobis."
+    one = ["fit", parts, "-d", "mahalanobis", *call, "-o", tmp_path / "a.hizumi"]
+    several = ["compare", parts, *call, "-o", tmp_path / "out", "-d"]
+    seeds = [*one[:-1], tmp_path / "b.hizumi", "--seeds", "2"]
+    for command in (one, [*one, "--dry-run"], seeds, [*several, "mahalanobis"]):
+        assert said in " ".join(hizumi(*command).out.split())
+    assert "without effect" not in hizumi(*one[:2], "-d", "mahalanobis", "--image-size", "16", *one[-2:]).out
+    assert "without effect" not in hizumi(*several, "mahalanobis,reconstruction").out, "one of them heeds both"
+
+
 @pytest.mark.parametrize("command", [["fit"], ["model", "train", "vae", "--preset", "small"]], ids=" ".join)
 def test_a_dry_run_says_what_reading_has_shown_and_what_to_give(hizumi, command, tmp_path):
     rng = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,4 +40,23 @@ def test_the_page_uses_its_width(width: int, medium: str, content: ReportContent
     assert max(card["x"] + card["width"] for card in cards) > page["x"] + 0.9 * page["width"]
     tiles = [each.bounding_box() for each in tab.locator(".card .tiles > *").all()]
     assert min(tile["width"] for tile in tiles) >= (150 if medium == "screen" else 70), "pictures of cases"
+    tab.close()
+
+
+@pytest.mark.parametrize("width", [400, 800, 1366])
+def test_long_names_leave_the_numbers_beside_them_in_view(
+    width: int, content: ReportContent, browser: Any, tmp_path: Path
+) -> None:
+    kinds = tuple(f"{kind}_of_a_kind_that_was_named_by_a_database_and_is_never_shortened" for kind in content.kinds)
+    evaluation = content.evaluation
+    assert evaluation is not None
+    table = tuple(replace(row, kind=f"{row.kind}{kinds[0]}") for row in evaluation.kinds_table)
+    named = replace(content, evaluation=replace(evaluation, kinds=kinds, kinds_table=table))
+    write_report(tmp_path / "report.html", named)
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.goto((tmp_path / "report.html").as_uri())
+    tab.locator("#all summary").click()
+    for place in ("#scores .scroll", "#all .scroll"):
+        box = tab.locator(place).first
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth"), place
     tab.close()

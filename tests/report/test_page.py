@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hizumi.calibration import Calibration, Verdict
-from hizumi.errors import SaveError, UsageError
+from hizumi.errors import DataError, SaveError, UsageError
 from hizumi.evaluation import evaluate
 from hizumi.report import ReportContent, write_comparison, write_report
 
@@ -170,7 +170,7 @@ def test_hostile_names_are_text(quick_parts: dict[str, Any], tmp_path: Path) -> 
     hostile = {
         "title": HOSTILE[0],
         "subtitle": HOSTILE[1],
-        "detector": HOSTILE[2],
+        "detector": HOSTILE[0],
         "verdicts": verdicts,
         "evaluation": evaluation,
         "options": {HOSTILE[0]: HOSTILE[2], "nested": {HOSTILE[1]: [HOSTILE[2]]}},
@@ -289,6 +289,29 @@ def test_comparison_has_every_detector_and_no_identifier_twice(quick_parts: dict
     assert max(Counter(page.identifiers).values()) == 1
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.identifiers)
     assert all(link.startswith(("data:", "#")) for link in page.links)
+
+
+def test_a_comparison_says_on_what_it_was_made_what_failed_and_which_run_it_shows(
+    quick_parts: dict[str, Any], tmp_path: Path
+) -> None:
+    options = {"shape": [6], "training": {"seed": 3}}
+    contents = [
+        ReportContent(**quick_parts | {"detector": name, "options": options}) for name in ("mahalanobis", "pca")
+    ]
+    rows = [{"detector": "mahalanobis", "seed": 3, "image_auroc": 0.6, "fit_seconds": 0.42}]
+    rows += [{"detector": "pca", "seed": seed, "image_auroc": 0.9, "fit_seconds": 12.3} for seed in (3, 4)]
+    failed = {"draem": DataError("DRAEM works on images"), "pca": DataError("seed 5 <went> wrong")}
+    page = Page(write_comparison(tmp_path / "compare.html", contents, rows, data="thyroid", failed=failed))
+    assert "Comparison of 3 detectors on thyroid" in page.text
+    assert "draem failed: DRAEM works on images" in page.text
+    assert "pca failed: seed 5 <went> wrong" in page.text
+    assert page.text.count("What follows is of one of its 2 runs, that of seed 3") == 1, "of pca alone"
+    sections = re.findall(r'class="detector" id="detector-\d">(\w+)<', page.source)
+    assert sections == ["pca", "mahalanobis"], "the best first, as in the table"
+    table = page.text.split("Comparison", 2)[2].split("draem failed")[0]
+    assert "0.600 0.4" in table
+    assert "0.900 ± 0.000 12 ± 0.0" in table
+    assert "AUPRO" not in table, "no column for what no run has"
 
 
 def test_full_disk_is_one_line_and_keeps_the_old_report(

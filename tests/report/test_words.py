@@ -215,16 +215,17 @@ def test_where_few_were_learned_from_more_may_help(learned_from: int, is_few: bo
 @pytest.mark.parametrize("auroc", [0.99, 0.8])
 def test_good_images_that_the_fit_suspects_come_before_another_rate(auroc: float, parts: dict[str, Any]) -> None:
     (suspects,) = check_outliers([f"{place}.png" for place in range(20)], np.array([*range(19), 99.0]))
-    content = changed(
-        parts | {"findings": [suspects]},
-        anomalous_count=40,
-        missed_defects=36,
-        image_auroc=Estimate(auroc, auroc - 0.01, 1.0),
-    )
-    (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
-    assert (
-        "The threshold is too high: 1 of 20 good images scores far above the others: 19.png. Look whether" in found.text
-    )
+    for flagged, are_suspected in ((0.0, True), (0.02, True), (0.04, False), (0.05, False)):  # of good ones; asked: 5%
+        content = changed(
+            parts | {"findings": [suspects]},
+            anomalous_count=40,
+            missed_defects=36,
+            image_auroc=Estimate(auroc, auroc - 0.01, 1.0),
+            realised_false_alarm_rate=Estimate(flagged, 0.0, 0.2),
+        )
+        (found,) = [c for c in consequences(content) if "passed unnoticed" in c.text]
+        said = "The threshold is too high: 1 of 20 good images scores far above the others: 19.png. Look whether"
+        assert (said in found.text) == are_suspected, "a rate that is kept is not raised by defects among the good ones"
 
 
 def test_what_was_declared_may_be_why_defects_pass(parts: dict[str, Any]) -> None:
@@ -252,6 +253,13 @@ def test_figures_stand_beside_their_chance_levels(parts: dict[str, Any]) -> None
     assert notes["F1 at the threshold"].endswith(f"flagging all {flagging_all:.3f}")
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_f1_is_shown_where_there_is_something_to_find_and_to_pass(label: int, parts: dict[str, Any]) -> None:
+    calibration, verdicts = parts["calibration"], parts["verdicts"][:6]
+    result = evaluate(verdicts, labels=[label] * 6, kinds=["x"] * 6, masks=None, calibration=calibration)
+    assert [fact.name for fact in facts(result, "row")] == [("False alarms", "Missed")[label]]
+
+
 def test_other_rates_are_counted_by_hand(content: ReportContent) -> None:
     lines = at_rates(content)
     assert [line.rate for line in lines] == [0.01, 0.02, 0.05, 0.1, 0.2]  # 99 held out cannot tell lower ones apart
@@ -266,6 +274,11 @@ def test_other_rates_are_counted_by_hand(content: ReportContent) -> None:
         assert (line.threshold, line.flagged, line.found) == (pytest.approx(threshold, rel=1e-5), *counts)
     assert at_rates(replace(content, calibration=content.calibration.with_(threshold=0.2))) == []
     assert at_rates(replace(content, evaluation=None)) == []
+    # Of 24 held out, a rate of 1% and one of 5% both take the highest; 10% takes the second, 20% the fifth.
+    few = Calibration.fit(np.linspace(0.1, 0.2, 24), false_alarm_rate=0.01)
+    lines = at_rates(replace(content, calibration=few))
+    assert [(line.rate, line.is_in_use) for line in lines] == [(0.01, True), (0.1, False), (0.2, False)]
+    assert [line.threshold for line in lines] == pytest.approx([0.1 + 0.1 * k / 23 for k in (23, 22, 19)], rel=1e-5)
 
 
 def test_weakest_kind_is_named(content: ReportContent) -> None:

@@ -13,7 +13,7 @@ from hizumi.cli.progress import shown_progress
 from hizumi.cli.summary import ANOMALOUS_FOUND, NOT_JUDGED
 from hizumi.errors import UsageError
 from hizumi.storage.files import printable, refuse_unwritable
-from hizumi.words import counted
+from hizumi.words import as_typed, counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -158,7 +158,7 @@ def _show_run(archive: "Archive", shard: "Shard", tally: "Tally") -> None:
         console.print(
             f"No images: {counted(archive.listed.unopened, 'file')}, which {archive.folder / 'unopened.csv'} names."
         )
-    console.print(f"hizumi merge {printable(archive.folder)} proves that nothing is missing.")
+    console.print(f"hizumi merge {as_typed(archive.folder)} proves that nothing is missing.")
 
 
 def _show_unreached(console: "Console", archive: "Archive", tally: "Tally") -> None:

@@ -10,7 +10,7 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, WARNING, answer, coloured, print_table
 from hizumi.cli.progress import advising
-from hizumi.cli.summary import show_remarks, unread
+from hizumi.cli.summary import show_remarks, show_without_effect, unread
 from hizumi.errors import DataError, HizumiError
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.runs.nouns import noun_of
@@ -100,8 +100,10 @@ def compare(
     verdicts = [verdict for run in found.runs.values() for verdict in run.verdicts]
     failures = list({name: reason for run in found.runs.values() for name, reason in run.unread.items()}.items())
     unopened = unread(manifest.unopened)
-    result = comparison_result(manifest.name, best_by, summary, rows, found.failed, manifest.notes, failures, unopened)
-    write_comparison(output / "report.html", list(found.contents.values()), rows)
+    notes = list(dict.fromkeys([*manifest.notes, *(note for row in rows for note in row["notes"])]))
+    result = comparison_result(manifest.name, best_by, summary, rows, found.failed, notes, failures, unopened)
+    contents = list(found.contents.values())
+    write_comparison(output / "report.html", contents, rows, data=manifest.name, failed=found.failed)
     write_json(output / "result.json", result)
     write_csv(output / "runs.csv", comparison_rows(rows))
     in_runs = {verdict["name"] for verdict in verdicts}
@@ -114,7 +116,8 @@ def compare(
         *(f"{sentence}." for sentence in not_told_apart([*found.contents.values()], rows)),
     ]
     _show(console, summary, best_by, noun_of(record), on_tests, wasted_rankings(summary, record), found.failed)
-    show_remarks(console, manifest.notes, failures, unopened)
+    show_remarks(console, notes, failures, unopened)
+    show_without_effect(console, training.for_training_alone(), [row["options"] for row in rows])
     console.print(coloured(f"The report is {report}", GOOD))
     console.print(f"The bundles are in {comparing.folder}.")
     if others := {*comparing.folder.glob("*.hizumi")} - {comparing.bundle(key) for key in inspectors}:
@@ -163,4 +166,8 @@ def _amount(key: str, value: float | None) -> str:
         return "-"
     if key in IN_PERCENT:
         return f"{value:.1%}"
-    return f"{value:.0f}" if key == "fit_seconds" else f"{value:.3f}"
+    if key == "fit_seconds":
+        from hizumi.report.words import seconds
+
+        return seconds(value)
+    return f"{value:.3f}"

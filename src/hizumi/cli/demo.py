@@ -12,6 +12,7 @@ from hizumi.cli.evaluate import refuse_unwritable_assessment, write_assessment
 from hizumi.cli.progress import shown_progress
 from hizumi.cli.serve import Port, open_station, refuse_missing_extra
 from hizumi.cli.summary import show_assessment, show_fit
+from hizumi.words import as_typed
 
 
 def demo(
@@ -59,7 +60,7 @@ def demo(
     show_fit(console, inspector)
     show_assessment(console, content)
     console.print(coloured(f"The report is {report}", GOOD))
-    console.print(f"The detector is {written}: try hizumi info {bundle}, or fit your own: hizumi fit FOLDER")
+    console.print(f"The detector is {written}: try hizumi info {as_typed(bundle)}, or fit your own: hizumi fit FOLDER")
     return _serve(bundle, output, port) if serve else None
 
 

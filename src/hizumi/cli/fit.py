@@ -11,7 +11,7 @@ from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured
 from hizumi.cli.progress import resumable
 from hizumi.cli.seeds import fit_seeds, refuse_for_seeds
-from hizumi.cli.summary import holds_tests, result_of_fit, show_fit, show_next, show_plan
+from hizumi.cli.summary import holds_tests, result_of_fit, show_fit, show_next, show_plan, show_without_effect
 from hizumi.errors import UsageError
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.registry.standard import STANDARD
@@ -91,11 +91,12 @@ def fit(
     inspector = made(run.seed)
     manifest = source.open(data, motion=inspector.wants_motion)
     if run.dry_run:
-        show_plan(inspector.plan(manifest, strict=run.strict), json_to, "fit")
+        plan = inspector.plan(manifest, strict=run.strict)
+        show_without_effect(show_plan(plan, json_to, "fit"), training.for_training_alone(), [plan])
         return
     if seeds > 1:
         inspectors = {seed: made(seed) for seed in range(run.seed, run.seed + seeds)}
-        fit_seeds(inspectors, manifest, known.known_defects, output, run, where, json_to)
+        fit_seeds(inspectors, manifest, known.known_defects, output, run, where, json_to, training.for_training_alone())
         return
     request = {
         "detector": chosen if isinstance(chosen, str) else specify(chosen),
@@ -130,5 +131,6 @@ def fit(
     if inspector.is_main_process_:
         console = answer(result_of_fit(inspector) | {"bundle": str(output)}, json_to)
         show_fit(console, inspector)
+        show_without_effect(console, training.for_training_alone(), [inspector.options_])
         console.print(coloured(f"Wrote {written}.", GOOD))
         show_next(console, inspector, output, data if holds_tests(manifest) else None, source.as_typed())

@@ -1,6 +1,6 @@
 """`hizumi fit --seeds`: one fit with several seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, answer, coloured, print_table
-from hizumi.cli.summary import result_of_fit, show_remarks, unread
+from hizumi.cli.summary import result_of_fit, show_remarks, show_without_effect, unread
 from hizumi.errors import UsageError
 from hizumi.storage.files import printable, refuse_unwritable
 
@@ -40,6 +40,7 @@ def fit_seeds(
     run: options.RunArguments,
     where: options.WorkplaceArguments,
     json_to: str | None,
+    for_training_alone: Sequence[str],
 ) -> None:
     """Fit with each seed, and say how much the fits differ."""
     from hizumi.scale.seeds import fitted_with_seeds
@@ -51,7 +52,7 @@ def fit_seeds(
         found = fitted_with_seeds(
             inspectors, manifest, known_defects, bundles, workplace, resume=run.resume, strict=run.strict
         )
-    _report(found, bundles, written, json_to)
+    _report(found, bundles, written, json_to, for_training_alone)
 
 
 def path_of_seed(output: Path, seed: int) -> Path:
@@ -59,7 +60,13 @@ def path_of_seed(output: Path, seed: int) -> Path:
     return output.with_stem(f"{output.stem}-{seed}")
 
 
-def _report(seeds: "Seeds", bundles: Mapping[int, Path], written: Mapping[int, str], json_to: str | None) -> None:
+def _report(
+    seeds: "Seeds",
+    bundles: Mapping[int, Path],
+    written: Mapping[int, str],
+    json_to: str | None,
+    for_training_alone: Sequence[str],
+) -> None:
     """Each seed's threshold and bundle, how much they differ, and what failed."""
     if not seeds.fitted:
         raise next(iter(seeds.failed.values()))
@@ -81,6 +88,7 @@ def _report(seeds: "Seeds", bundles: Mapping[int, Path], written: Mapping[int, s
             console.print(f"{name} is {spread.mean:.6g} ± {spread.deviation:.2g} over the seeds{share}.")
     first = next(iter(seeds.fitted.values()))
     show_remarks(console, first.notes_, unread(first.failures_), unread(first.unopened_))
+    show_without_effect(console, for_training_alone, [each.options_ for each in seeds.fitted.values()])
     for seed, error in seeds.failed.items():
         console.print(coloured(f"Seed {seed} failed: {error}", BAD))
     console.print(coloured(f"Wrote {len(rows)} bundles.", GOOD))

@@ -10,7 +10,7 @@ from hizumi.errors import DataError
 from hizumi.runs.nouns import folds_offered, learned_in_words, noun_of
 from hizumi.runs.results import fit_result, model_result
 from hizumi.storage.files import printable
-from hizumi.words import counted
+from hizumi.words import as_typed, counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,14 +91,14 @@ def holds_tests(manifest: "Manifest") -> bool:
 
 
 def show_next(
-    console: "Console", inspector: "Inspector", bundle: Path, labelled: str | None, as_typed: Sequence[str]
+    console: "Console", inspector: "Inspector", bundle: Path, labelled: str | None, options: Sequence[str]
 ) -> None:
-    """What to do with a new bundle: inspect, or evaluate on `labelled` data, if known, read with options `as_typed`."""
+    """What to do with a new bundle: inspect, or evaluate on `labelled` data, if known, read with such options."""
     noun = noun_of(inspector.options_)
     items = f"{'recording' if noun == 'block' else noun}S".upper()  # blocks are cut out of recordings
-    console.print(f"Next: hizumi inspect {shlex.quote(str(bundle))} NEW_{items}")
-    evaluate = ["hizumi", "evaluate", str(bundle), labelled or f"LABELLED_{items}", *as_typed]
-    console.print(f"or, where defects are labelled: {shlex.join(evaluate)}")
+    console.print(f"Next: hizumi inspect {as_typed(bundle)} NEW_{items}")
+    data = shlex.join([labelled or f"LABELLED_{items}", *options])
+    console.print(f"or, where defects are labelled: hizumi evaluate {as_typed(bundle)} {data}")
 
 
 def _learned_from(options: Mapping[str, Any]) -> str:
@@ -168,8 +168,8 @@ def show_parity(console: "Console", parity: Mapping[str, Any]) -> None:
         console.print("These are not the data of the fit, so the threshold stays as it is.")
 
 
-def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
-    """Resolved options, what the fit or training would cost, and what reading the data has shown."""
+def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> "Console":
+    """Resolved options, what the fit or training would cost, what reading the data has shown; returns where to."""
     from hizumi.report.words import flat_options
 
     console = answer(plan, json_to)
@@ -188,6 +188,7 @@ def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> None:
         size = {"row": "", "block": "--length or "}.get(noun, "--image-size or ")
         advice = f"take a smaller {size}--batch-size, or fewer {'steps' if noun == 'block' else f'{noun}s'}"
         console.print(coloured(f"Only {free / 2**30:.1f} GiB of memory are free: {advice}.", WARNING))
+    return console
 
 
 def show_assessment(console: "Console", content: "ReportContent") -> None:
@@ -238,6 +239,15 @@ def show_remarks(
         console.print(coloured(f"Note: {note}.", WARNING))
     _show_first(console, "Not read", failures, BAD)
     _show_first(console, "Not opened", unopened, WARNING)
+
+
+def show_without_effect(console: "Console", given: Sequence[str], records: Sequence[Mapping[str, Any]]) -> None:
+    """Of options that were given for training alone, that they had no effect, where none of these fits trained."""
+    if given and not any(record["phases"] for record in records):
+        names = ", ".join(dict.fromkeys(record["detector"]["name"] for record in records))
+        console.print(
+            coloured(f"Note: without effect: {', '.join(given)}, since nothing is trained in {names}.", WARNING)
+        )
 
 
 def _show_first(console: "Console", what: str, reasons: Sequence[tuple[str, str]], style: str) -> None:

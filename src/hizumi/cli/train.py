@@ -14,6 +14,7 @@ from hizumi.cli.progress import foretelling, resumable
 from hizumi.cli.summary import result_of_training, show_model, show_plan
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.runs.folder import discard_checkpoints, open_run_folder
+from hizumi.words import as_typed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,7 +148,7 @@ def _show_trained(modeller: "Modeller", output: Path, written: str, json_to: str
     console.print(coloured(f"Wrote {written}.", GOOD))
     if not modeller.preprocessing_.vectors:
         console.print(f"Pictures of the training are in {output.with_suffix('.run')}.")
-    console.print(f"Next: hizumi model {_next_command(modeller)} {output} --help")
+    console.print(f"Next: hizumi model {_next_command(modeller)} {as_typed(output)} --help")
 
 
 def _next_command(modeller: "Modeller") -> str:

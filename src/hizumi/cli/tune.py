@@ -8,7 +8,7 @@ import typer
 from hizumi.cli import options
 from hizumi.cli.console import GOOD, answer, coloured, print_table
 from hizumi.cli.progress import advising
-from hizumi.cli.summary import holds_tests, result_of_fit, show_fit, show_next
+from hizumi.cli.summary import holds_tests, result_of_fit, show_fit, show_next, show_without_effect
 from hizumi.errors import UsageError
 from hizumi.registry.names import refuse_unknown_preset
 from hizumi.registry.standard import STANDARD
@@ -141,6 +141,7 @@ def tune(
     result = result_of_fit(inspector) | {"bundle": str(output), "page": str(page), "study": found.to_dict()}
     console = answer(result, json_to)
     show_fit(console, inspector)
+    show_without_effect(console, training.for_training_alone(), [inspector.options_])
     _show(console, tuning, found)
     console.print(coloured(f"Wrote {written}; what mattered is in {page}.", GOOD))
     show_next(console, inspector, output, data if holds_tests(manifest) else None, source.as_typed())

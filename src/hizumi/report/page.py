@@ -63,23 +63,37 @@ def write_report(path: Path, content: ReportContent) -> Path:
     return path
 
 
-def write_comparison(path: Path, contents: Sequence[ReportContent], rows: Sequence[Mapping[str, Any]]) -> Path:
+def write_comparison(
+    path: Path,
+    contents: Sequence[ReportContent],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    data: str = "",
+    failed: Mapping[str, Exception] | None = None,
+) -> Path:
     """Write a table of detectors, mean and standard deviation over the runs in `rows`, then a section for each content.
 
-    A row is one run: "detector", "seed", and the keys of `Evaluation.to_dict()`.
+    The best come first. A row is one run: "detector", "seed", and the keys of `Evaluation.to_dict()`; a content is that
+    of one run of its detector. `data` is what they were compared on, `failed` says why detectors, or some of their
+    runs, have none.
     """
     page = environment().get_template("comparison.html.jinja")
-    names = [content.detector for content in contents]
-    summary = summarise(rows)
+    summary, failed = summarise(rows), failed or {}
     order = [line["detector"] for line in summary]
+    contents = sorted(contents, key=lambda content: order.index(content.detector))
+    names = list(dict.fromkeys([*order, *failed]))
     chart = figures.comparison_chart(sorted(rows, key=lambda row: order.index(row["detector"])))
-    context = frame(f"Comparison of {counted(len(names), 'detector')}", ", ".join(names)) | {
+    title = f"Comparison of {counted(len(names), 'detector')}" + (f" on {data}" if data else "")
+    measures = measures_of(noun_of(record_in(rows)))
+    context = frame(title, ", ".join(names)) | {
+        "failed": failed,
         "summary": summary,
         "ranking": RANKINGS[ranked_by(rows)],
         "wasted": wasted_rankings(summary, record_in(rows)),
         "not_told_apart": not_told_apart(contents, rows),
-        "measures": measures_of(noun_of(record_in(rows))),
+        "measures": {key: name for key, name in measures.items() if any(key in line for line in summary)},
         "runs": len(rows),
+        "runs_of": {line["detector"]: line["runs"] for line in summary},
         "chart": shown(chart, "How each run of each detector ranks what is anomalous"),
         "reports": [_report(content, EXAMPLES_IN_A_COMPARED_GROUP) for content in contents],
     }
@@ -97,7 +111,8 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    made.filters |= {"percent": words.percent, "number": words.number, "interval": words.interval}
+    named = (words.percent, words.number, words.interval, words.seconds)
+    made.filters |= {each.__name__: each for each in named}
     return made
 
 

@@ -35,9 +35,10 @@ def at_rates(content: ReportContent) -> list[AtRate]:
     anomalous, good = scores[labels == ANOMALOUS], scores[labels == NORMAL]
     in_use = calibration.false_alarm_rate
     lowest = 1 / (len(calibration.scores) + 1)
+    others = {rate: calibration.with_(false_alarm_rate=rate).threshold.value for rate in RATES if rate >= lowest}
+    limits = {limit: rate for rate, limit in others.items()} | {calibration.threshold.value: in_use}
     lines = []
-    for rate in sorted({in_use, *(rate for rate in RATES if rate >= lowest)}):
-        limit = calibration.with_(false_alarm_rate=rate).threshold.value
+    for limit, rate in sorted(limits.items(), key=lambda item: item[1]):
         found, flagged = int((anomalous > limit).sum()), int((good > limit).sum())
         lines.append(AtRate(rate, limit, found, len(anomalous), flagged, len(good), rate == in_use))
     return lines

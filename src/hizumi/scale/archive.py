@@ -23,6 +23,7 @@ from hizumi.scale.sources import items_of
 from hizumi.storage.files import printable, write_atomically
 from hizumi.storage.locks import locked
 from hizumi.version import __version__
+from hizumi.words import as_typed
 
 FORMAT, HEADER, BUNDLE = 1, "archive.json", "bundle.hizumi"
 
@@ -97,10 +98,10 @@ class Archive:
 
     def command(self) -> str:
         """What is to be typed to complete it, but for where it runs."""
-        words = ["hizumi", "inspect", self.bundle[0], *self.data, "-o", str(self.folder)]
+        words = [*self.data, "-o", str(self.folder)]
         words += [] if self.recursive else ["--no-recursive"]
         words += [] if self.maps is None else ["--maps", self.maps]
-        return " ".join(shlex.quote(word) for word in words)
+        return f"hizumi inspect {as_typed(self.bundle[0])} {shlex.join(words)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but its own folder, for JSON."""

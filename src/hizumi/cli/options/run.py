@@ -135,6 +135,11 @@ class TrainingArguments:
     ] = "32-true"
     accelerator: Accelerator = "cpu"
 
+    def for_training_alone(self) -> list[str]:
+        """Names of the options given that change nothing where nothing is trained."""
+        names = ("steps", "epochs", "max_time", "patience", "batch_size", "accumulation")
+        return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) is not None]
+
     def options(self, **others: Any) -> "TrainingOptions":
         """Training options; with a budget where any limit is given, with the model's own otherwise."""
         from hizumi.training import Budget, TrainingOptions
