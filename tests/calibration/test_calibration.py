@@ -177,7 +177,7 @@ def test_unusable_maps_are_refused():
         Calibration.fit(np.ones(2), pixel_maxima=np.array([1.0, np.nan]))
 
 
-@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 1.5, math.nan])
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 1.5, 1e-320, math.nan])
 def test_impossible_rates_are_refused(scores, rate):
     with pytest.raises(UsageError, match="between 0 and 1"):
         Calibration.fit(scores, false_alarm_rate=rate)

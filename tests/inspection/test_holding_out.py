@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from hizumi import Inspector, load, save
 from hizumi.calibration import Costs
 from hizumi.data import open_source
-from hizumi.errors import DataError
+from hizumi.errors import DataError, UsageError
 from hizumi.inspection.holding_out import deal_at_most, folds_for
 from hizumi.inspection.unseen import held_out
 from hizumi.report.words import few_held_out
@@ -49,6 +49,11 @@ def test_what_counts_are_different_normal_images_without_a_marked_split() -> Non
         records=tuple(replace(r, split="calibration" if i < 9 else "train") for i, r in enumerate(manifest.records)),
     )
     assert folds_for(marked, 0.01) is None
+
+
+def test_folds_and_a_share_are_not_both_asked_for() -> None:
+    with pytest.raises(UsageError, match="leave --calibration-share out, or --folds"):
+        Inspector("pca", folds=5, calibration_share=0.3).check()
 
 
 def test_only_the_standard_detector_asks_for_folds_by_itself() -> None:

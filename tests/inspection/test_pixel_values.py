@@ -140,6 +140,15 @@ def test_channels_that_are_flat_beside_others_are_named():
     assert "nearly flat channels" not in findings(fitted(scaled))
 
 
+@pytest.mark.parametrize(("channels", "is_told"), [(1, False), (2, True), (3, False), (5, True)])
+def test_a_network_that_sees_the_mean_of_channels_is_a_finding(channels: int, is_told: bool):
+    images = np.stack([measured(0, 255, np.uint8, seed) for seed in range(channels)], axis=-1)
+    found = findings(Inspector("gaussian_features", image_size=32).fit(images))
+    assert ("channels averaged" in found) == is_told
+    assert not is_told or f"the mean of these {channels} channels" in found["channels averaged"]
+    assert "channels averaged" not in findings(fitted(images))
+
+
 @pytest.mark.parametrize("side", [224, 256, 400, 512, 1000])
 def test_all_channels_and_columns_are_looked_at(side: int):
     image = np.zeros((side, side, 3), np.uint16)

@@ -27,6 +27,8 @@ RULES = {
 }
 WITHOUT_RATE = ("best-f1", "given", "cost")
 """Rules whose threshold does not follow from a false-alarm rate; that of maps keeps to the rate all the same."""
+LEAST_RATE = 1e-20
+"""The lowest false-alarm rate: of less, the images that it takes are soon beyond any number."""
 CROSS_CONFORMAL = "cross-conformal"
 """The rule whose scores are ranks already, of which no other rule makes anything."""
 OF_IMAGES_ONLY = ("chi-square", CROSS_CONFORMAL, *WITHOUT_RATE)
@@ -58,12 +60,12 @@ _OTHER_RULE = (
 
 
 def check_rule(rule: str, false_alarm_rate: float) -> None:
-    """Raise UsageError for an unknown rule, or a rate that is not in (0, 1)."""
+    """Raise UsageError for an unknown rule, or a rate that is not in (0, 1), or below `LEAST_RATE`."""
     if rule not in RULES:
         close = get_close_matches(rule, RULES, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise UsageError(f"there is no threshold rule {rule!r}: {hint}the rules are {', '.join(RULES)}")
-    if not 0 < false_alarm_rate < 1:
+    if not LEAST_RATE <= false_alarm_rate < 1:
         raise UsageError(f"false_alarm_rate must lie between 0 and 1, such as 0.01, got {false_alarm_rate:g}")
 
 

@@ -242,6 +242,8 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             raise UsageError("the cost rule follows from costs (`costs`): give them, and leave the rule out")
         if isinstance(self.detector, Detector):
             specify(self.detector)  # refuses one that no record could name
+        if self.folds is not None and self.calibration_share is not None:
+            raise UsageError("folds let every image set the threshold: leave --calibration-share out, or --folds")
         if self.detector != STANDARD:
             self._check_for(self._detector_type())
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hizumi.calibration import Costs
+from hizumi.calibration.rules import LEAST_RATE
 from hizumi.errors import UsageError
 from hizumi.serving.context import must_be, of
 from hizumi.serving.language import Asked, sentences
@@ -23,7 +24,7 @@ router = APIRouter()
 DRAWN = 2000  # scores at most in one histogram; more are thinned evenly
 SHOWN_CHANGES = 50
 Positive = Annotated[float, Field(gt=0, lt=1e12, allow_inf_nan=False)]
-Proper = Annotated[float, Field(ge=1e-12, lt=1)]  # one over less may be no number
+Proper = Annotated[float, Field(ge=LEAST_RATE, lt=1)]
 
 
 class Wish(BaseModel):
