@@ -123,6 +123,23 @@ def test_a_list_of_videos(tmp_path: Path) -> None:
     assert manifest.read(groups.index(str(tmp_path / "b.mp4"))).pixels.shape == (48, 48, 3)
 
 
+def test_masks_are_of_test_clips_where_training_clips_have_the_same_names(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for clip in ("001", "002"):
+            frames(tmp_path / part / clip, range(4))
+    marked = np.zeros((12, 16), np.uint8)
+    for clip, number, value in (("001", 1, 255), ("001", 2, 0), ("002", 3, 255)):
+        folder = tmp_path / "ground_truth" / clip
+        folder.mkdir(parents=True, exist_ok=True)
+        marked[2:5, 2:5] = value
+        Image.fromarray(marked).save(folder / f"{number:03}_mask.png")
+    manifest = open_source(tmp_path, motion=True)
+    labels = {record.name: record.label for record in manifest.records}
+    assert {name for name, label in labels.items() if label == 1} == {"test/001/001.tif", "test/002/003.tif"}
+    assert set(labels.values()) == {0, 1}
+    assert not manifest.unopened
+
+
 def test_ground_truth_as_avenue_and_shanghaitech_have_it(tmp_path: Path) -> None:
     for number in range(1, 6):
         video(tmp_path / f"testing_videos/0{number}.avi", 3)

@@ -14,7 +14,7 @@ from hizumi.data.files import found_beneath
 from hizumi.data.labels import ANOMALOUS, is_normal, split_named
 from hizumi.data.manifest import GOOD, UNLABELLED, Manifest, Neighbour, Record, Unopened
 from hizumi.data.mask_pixels import marks_of
-from hizumi.data.masks import is_mask_folder, one_or_all, pair, stem_of_picture
+from hizumi.data.masks import is_mask_folder, one_or_all, pair_in_turn, stem_of_picture
 from hizumi.data.motion import of_other_rate, rate_in_words
 from hizumi.data.options import Layout, SourceOptions
 from hizumi.data.video import LARGEST_BYTES, TooLongError, read_video
@@ -39,7 +39,15 @@ def open_clips(root: Path, options: SourceOptions) -> Manifest:
     found = found_beneath(root, recursive=options.recursive)
     masks = [path for path in found.images if any(map(is_mask_folder, path.relative_to(root).parts[:-1]))]
     folders = sorted({path.parent for path in set(found.images).difference(masks)}, key=_natural_path(root))
-    found_masks = pair(root, [frame for folder in folders for frame in _frames(folder)], masks).masks
+    clips = {folder: _frames(folder) for folder in folders}
+    tested = [
+        frame
+        for folder, frames in clips.items()
+        if _split_in(folder.relative_to(root).parts) == "test"
+        for frame in frames
+    ]
+    every = [frame for frames in clips.values() for frame in frames]
+    found_masks = pair_in_turn(root, (tested, every), masks).masks
     records = [record for folder in folders for record in _clip(root, folder, options, found_masks)]
     videos = sorted(found.videos, key=_natural_path(root))
     film = open_videos([(printable(path.relative_to(root)), path) for path in videos])
@@ -263,12 +271,17 @@ def _clip(root: Path, folder: Path, options: SourceOptions, masks: Mapping[Path,
 
 def _of_folders(record: Record, words: Sequence[str], options: SourceOptions) -> Record:
     """A frame with the split and label that the folders of its clip tell of; a test clip is unlabelled so far."""
-    split = next((split for word in words if (split := split_named(word))), None)
+    split = _split_in(words)
     good = split != "test" or any(map(is_normal, words))
     record = replace(record, split=split)
     if good and options.layout != "unlabelled":
         return record
     return replace(record, kind=UNLABELLED, label=None)
+
+
+def _split_in(words: Sequence[str]) -> str | None:
+    """The split that the folders of a clip tell of."""
+    return next((split for word in words if (split := split_named(word))), None)
 
 
 def _masks_beside(folder: Path) -> dict[str, tuple[Path, ...]] | None:

@@ -10,7 +10,14 @@ from hizumi.data.labels import ANOMALOUS, good_again, is_normal, note_on_good_ag
 from hizumi.data.layouts import ADVICE, purposes, understood
 from hizumi.data.manifest import UNLABELLED, Manifest, Record, Unopened
 from hizumi.data.mask_pixels import marks_of
-from hizumi.data.masks import is_mask_folder, notes_on_masks, one_or_all, pair, stem_of_picture, without_masks_beside
+from hizumi.data.masks import (
+    is_mask_folder,
+    notes_on_masks,
+    one_or_all,
+    pair_in_turn,
+    stem_of_picture,
+    without_masks_beside,
+)
 from hizumi.data.options import SourceOptions
 from hizumi.errors import DataError
 from hizumi.storage.files import printable
@@ -34,10 +41,9 @@ def open_folder(root: Path, options: SourceOptions) -> Manifest:
     understanding = understood(root, pictures, options)
     in_test = {record.source for record in understanding.records if record.split == "test"}
     anomalous = {record.source for record in understanding.records if record.label == 1}
-    masks, unmatched = dict(beside), tuple(in_folders)
-    for images in (anomalous, in_test, set(pictures)):  # a mask's own folder may leave several of one name to choose
-        pairing = pair(root, [path for path in pictures if path in images], unmatched)
-        masks, unmatched = {**pairing.masks, **masks}, pairing.unmatched
+    tiers = ([path for path in pictures if path in images] for images in (anomalous, in_test, set(pictures)))
+    pairing = pair_in_turn(root, tiers, in_folders)
+    masks, unmatched = {**pairing.masks, **beside}, pairing.unmatched
     records = [_masked(root, record, masks, beside, options) for record in understanding.records]
     note = f"understood as {understanding.layout}: {purposes(records)}"
     stems = {path.stem.lower() for path in pictures}

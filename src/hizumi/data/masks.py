@@ -65,6 +65,19 @@ def pair(root: Path, images: Iterable[Path], masks: Iterable[Path]) -> Pairing:
     return Pairing(best, tuple(unmatched))
 
 
+def pair_in_turn(root: Path, tiers: Iterable[Iterable[Path]], masks: Iterable[Path]) -> Pairing:
+    """As `pair`, with the images of the first tier, then with those of the next what masks are left.
+
+    A mask's own folder may leave several images of one name to choose from, of which some are likelier to have one.
+    """
+    found: dict[Path, tuple[Path, ...]] = {}
+    unmatched = tuple(masks)
+    for images in tiers:
+        pairing = pair(root, images, unmatched)
+        found, unmatched = {**pairing.masks, **found}, pairing.unmatched
+    return Pairing(found, unmatched)
+
+
 def without_masks_beside(files: Sequence[Path]) -> tuple[list[Path], dict[Path, tuple[Path, ...]]]:
     """Images in their order, and the masks that lie beside them in the same folder; see `without_masks`."""
     by_folder: dict[Path, list[Path]] = {}
