@@ -48,6 +48,7 @@ def test_a_missing_bundle_is_named_before_torch_is_imported(arguments: list[str]
 WRONG = {
     "fit nowhere": "nowhere: there is no such file or folder",
     "fit digts": "did you mean 'digits'?",
+    "fit digits -d vae": "'vae' is a model, and no detector",
     "fit digits -d gnomaly": "no detector is called 'gnomaly'; did you mean ganomaly",
     "fit digits -d ganomaly --preset fats": "GANomaly has no preset 'fats'; it has fast",
     "fit digits -d pca --preset papers": "PCA has no preset 'papers'; it has none",
@@ -79,6 +80,7 @@ WRONG = {
     "calibrate {file} --labelled nowhere": "nowhere: there is no such file or folder",
     "export {file} --data nowhere": "nowhere: there is no such file or folder",
     "model train vea digits": "no model is called 'vea'; did you mean veegan or vae",
+    "model train pca digits": "'pca' is a detector, and no model",
     "model train vae digits --preset big": "VAE has no preset 'big'; it has fast",
     "model train vae nowhere": "nowhere: there is no such file or folder",
     "model train vae digits --targets nowhere": "nowhere: there is no such file or folder",

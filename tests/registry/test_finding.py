@@ -51,6 +51,13 @@ def test_misspelt_names_are_suggested(name):
         registry.detector_class(name)
 
 
+def test_a_name_of_the_other_kind_is_said_to_be_one():
+    with pytest.raises(UsageError, match=r"'vae' is a model, and no detector: train it by hizumi model train"):
+        registry.detector_class("vae")
+    with pytest.raises(UsageError, match=r"'pca' is a detector, and no model: fit it by hizumi fit -d"):
+        registry.model_class("pca")
+
+
 def test_names_like_none_are_answered_with_all():
     with pytest.raises(UsageError, match=r"known are .*autoencoder, .*dcgan, .*vae"):
         registry.model_class("qqq")

@@ -5,7 +5,7 @@ underscores. Files that hold no such class (contracts, shared parts) are passed 
 """
 
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -72,12 +72,12 @@ def part_class(name: str) -> type:
 
 def model_class(name: str) -> type[Trainable]:
     """The model of this name; raises a UsageError that suggests names like it."""
-    return _named(name, "model", find_models())
+    return _named(name, "model", find_models(), find_detectors())
 
 
 def detector_class(name: str) -> type[Detector]:
     """The detector of this name; raises a UsageError that suggests names like it."""
-    return _named(name, "detector", find_detectors())
+    return _named(name, "detector", find_detectors(), find_models())
 
 
 def _classes_named_like_their_files(package: ModuleType) -> Iterator[tuple[str, type]]:
@@ -98,7 +98,7 @@ def _load(entry: EntryPoint) -> type[Detector]:
     return plug_in
 
 
-def _named(name: str, kind: str, known: Mapping[str, Found]) -> Found:
+def _named(name: str, kind: str, known: Mapping[str, Found], others: Container[str] = ()) -> Found:
     if name in known:
         return known[name]
-    raise UsageError(unknown(name, kind, known))
+    raise UsageError(unknown(name, kind, known, others))

@@ -30,7 +30,8 @@ def names_of(kind: Kind) -> tuple[str, ...]:
 def refuse_unknown(name: str, kind: Kind) -> None:
     """Raise UsageError, with names like it, where there is no such model or detector."""
     if name not in names_of(kind):
-        raise UsageError(unknown(name, kind, names_of(kind)))
+        others = names_of("model" if kind == "detector" else "detector")
+        raise UsageError(unknown(name, kind, names_of(kind), others))
 
 
 def refuse_unknown_preset(preset: str | None, name: str, kind: Kind) -> None:
