@@ -57,6 +57,14 @@ def test_anomalous_records_are_only_tested_and_normal_ones_beside_them():
     }
 
 
+def test_good_ones_kept_for_the_test_are_told():
+    beside_defects = split(labelled([0] * 40 + [1] * 5))
+    kept = counts(beside_defects)["test", 0]
+    assert any(note.startswith(f"{kept} good images are kept for the test") for note in beside_defects.notes)
+    for others in (labelled([0] * 40), labelled([0] * 40 + [1], ["train"] * 30 + ["test"] * 11)):
+        assert not any("kept for the test" in note for note in split(others).notes)
+
+
 def test_marked_records_stay():
     marks = ["train"] * 10 + ["calibration"] * 4 + ["test"] * 6
     manifest = labelled([0] * 16 + [1] * 4, marks)

@@ -52,6 +52,12 @@ def split(
     order = np.random.default_rng(seed).permutation(len(units))
     for name, index in _assigned([units[position] for position in order], shares):
         splits[index] = name
+    if needs_test:
+        kept_back = sum(record.label == 0 and name == "test" for record, name in zip(records, splits, strict=True))
+        notes.append(
+            f"{kept_back} good {manifest.noun}s are kept for the test beside the defects, as none is marked for it, "
+            "and are not learned from"
+        )
     overlaps = Overlaps.of(manifest, splits)
     dealt = tuple(
         replace(record, split=name)
