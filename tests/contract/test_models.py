@@ -149,8 +149,9 @@ def test_what_a_model_cannot_take_is_refused_in_words(name: str) -> None:
         with pytest.raises(NotFittedError, match="call fit first"):
             method(1)
     whole = torch.zeros(4, *shape, dtype=torch.uint8)
+    beside = torch.zeros(4, dtype=torch.int64) if "labels" in model.card.needs else whole
     with pytest.raises(DataError, match=f"^{called} takes images as floating-point numbers"):
-        model.fit((whole, whole) if model.card.parts else whole)
+        model.fit((whole, beside) if model.card.parts else whole)
     model.prepare(shape).eval()
     data = items(shape, 3)
     for ability, method in abilities.items():
