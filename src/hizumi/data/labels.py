@@ -238,14 +238,9 @@ def refuse_other_labels(words: Sequence[str], where: str, column: str) -> None:
         )
 
 
-def are_numbered(words: Sequence[str]) -> bool:
-    """Whether labels are numbers such as 0, 1, 2, or 1 and -1: one may be good and the others defects, or all alike."""
-    return all(_number(word) is not None for word in words if word.strip()) and not are_clear(words)
-
-
 def refuse_numbered(words: Sequence[str], where: str, column: str, noun: str) -> None:
-    """Raise DataError where labels are such numbers."""
-    if are_numbered(words):
+    """Raise DataError for labels such as 0, 1, 2, or 1 and -1: one may be good and the others defects, or all alike."""
+    if all(_number(word) is not None for word in words if word.strip()) and not are_clear(words):
         raise DataError(
             f"{where}: column {column!r} labels {noun}s as {words_in(words)}; say which is normal, as in --good "
             f"{_likely_good(words)} (`good`)"

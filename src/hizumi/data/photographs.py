@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hizumi.data.spread import evenly_spread
 from hizumi.errors import DataError
 from hizumi.shapes import Bool, Integer, Shaped
 
@@ -54,8 +55,8 @@ def located(manifest: "Manifest", indices: Sequence[int]) -> dict[int, Place]:
     where no two pictures in it overlap, no more are read. Records that cannot be read have no place.
     """
     half = SAMPLE // 2
-    spread = np.linspace(0, len(indices) - 1, min(len(indices), half)).round().astype(int)
-    sample = [place for pair in zip(range(half), spread.tolist(), strict=False) for place in pair]
+    spread = evenly_spread(len(indices), half)
+    sample = [place for pair in zip(range(half), spread, strict=False) for place in pair]
     some = dict.fromkeys(indices[place] for place in sample if place < len(indices))
     if not _places(_limited(_read(manifest, some), SAMPLED_PIXELS), len(some)):
         return {}

@@ -13,6 +13,7 @@ from hizumi.arguments import check_value
 from hizumi.data import Failure, Manifest
 from hizumi.data.manifest import Unopened
 from hizumi.data.progress import Observer, reporting
+from hizumi.data.spread import evenly_spread
 from hizumi.errors import DataError, RunError, UsageError
 from hizumi.export.footprint import memory_taken
 from hizumi.export.graph import Graph, Port
@@ -151,7 +152,7 @@ def _samples(inspector: Inspector, good: Manifest) -> Iterator[np.ndarray]:
     """Some good items as a graph takes them."""
     reader = inspector.scorer().reader
     manifest = inspector.preprocessing_.decoding(good)
-    for index in np.linspace(0, len(manifest) - 1, min(len(manifest), SAMPLES)).round().astype(int).tolist():
+    for index in evenly_spread(len(manifest), SAMPLES):
         with suppress(DataError):  # one that cannot be read was passed over by the fit as well
             yield inspector.preprocessing_.to_graph(reader.piece(manifest, index, pictures=False).crops)
 

@@ -9,6 +9,7 @@ from jaxtyping import Float, Integer
 
 from hizumi.data import Store
 from hizumi.data.series.form import SeriesForm
+from hizumi.data.spread import evenly_spread
 from hizumi.errors import DataError
 from hizumi.evaluation.series_samples import (
     FEWEST_WINDOWS,
@@ -35,7 +36,7 @@ def windows_of_blocks(store: Store, most: int) -> WindowsOfBlocks:
     block = np.array(store.kept)
     steps = (np.arange(len(block)) - np.searchsorted(block, block)) * form.hop
     apart = np.flatnonzero(steps % form.length == 0)
-    chosen = apart[np.unique(np.linspace(0, len(apart) - 1, min(most, len(apart))).round().astype(int))]
+    chosen = apart[evenly_spread(len(apart), most)]
     return WindowsOfBlocks(chosen, np.unique(block[chosen], return_inverse=True)[1])
 
 

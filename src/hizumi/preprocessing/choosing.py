@@ -18,6 +18,7 @@ from hizumi.data.missing import Filling
 from hizumi.data.motion import UNIT_WINDOW
 from hizumi.data.rasters import PIXEL_LIMIT
 from hizumi.data.region import Region
+from hizumi.data.spread import evenly_spread
 from hizumi.data.stream import Batches, dealt
 from hizumi.errors import DataError, UsageError
 from hizumi.preprocessing.preprocessing import Preprocessing
@@ -174,7 +175,7 @@ def choose_sizing(train: Manifest, options: DataOptions, chooses: ChoosesSize) -
 
 def usual_size(manifest: Manifest) -> tuple[int, int]:
     """Median height and width in pixels of some images, evenly spread; raises DataError where none can be read."""
-    sizes = list(_readable(lambda index: manifest.outline(index)[:2], _spread(manifest, USUAL_SAMPLE)))
+    sizes = list(_readable(lambda index: manifest.outline(index)[:2], evenly_spread(len(manifest), USUAL_SAMPLE)))
     height, width = np.median(sizes or [first_readable(manifest).shape[:2]], axis=0).round().astype(int).tolist()
     return height, width
 
@@ -214,7 +215,7 @@ def levels_of(
         seen = seen_of(decoded.pixels, manifest.records[index].name, alignment, region)
         return Decoded(seen.pixels[seen.inside], decoded.notes)
 
-    some = _pixels(read_one, _spread(manifest, LEVELS_SAMPLE))
+    some = _pixels(read_one, evenly_spread(len(manifest), LEVELS_SAMPLE))
     return Levels.of(pixels for pixels in some if pixels.dtype.name == dtype)
 
 
@@ -243,7 +244,7 @@ def with_validation(store: Batches, options: TrainingOptions) -> tuple[Batches, 
 
 def _choose_alignment(train: Manifest, region: Region | None) -> Alignment:
     """The reference part of some images, evenly spread; where a region is drawn, it is what parts are aligned by."""
-    return Alignment.of(_pixels(train.read, _spread(train, ALIGNED_SAMPLE)), region)
+    return Alignment.of(_pixels(train.read, evenly_spread(len(train), ALIGNED_SAMPLE)), region)
 
 
 def _learned(region: Region, train: Manifest, alignment: Alignment | None, sizing: Sizing | None) -> Region:
@@ -253,7 +254,7 @@ def _learned(region: Region, train: Manifest, alignment: Alignment | None, sizin
         decoded = train.read(index)
         return Decoded(seen_of(decoded.pixels, train.records[index].name, alignment, None).pixels, decoded.notes)
 
-    learned = region.learned(_pixels(read_one, _spread(train, REGION_SAMPLE)))
+    learned = region.learned(_pixels(read_one, evenly_spread(len(train), REGION_SAMPLE)))
     for pixels in _pixels(read_one, range(len(train))):
         learned.refuse_small(pixels, sizing)
         break
@@ -279,7 +280,7 @@ def _choose_motion(train: Manifest, sizing: Sizing, window: Window | None, large
             raise UsageError(f"motion is {largest}; the displacement that becomes 1 must be above 0 pixels")
         return replace(still, largest=float(largest))
     sample = replace(train, motion=still)
-    speeds = [pixels[:, :, -1].ravel() for pixels in _pixels(sample.read, _spread(train, MOTION_SAMPLE))]
+    speeds = [pixels[:, :, -1].ravel() for pixels in _pixels(sample.read, evenly_spread(len(train), MOTION_SAMPLE))]
     found = float(np.quantile(np.concatenate(speeds), MOTION_QUANTILE)) if speeds else 0.0
     if not found > STILL:
         raise DataError(f"{train.name}: nothing moves in its training frames; look at them as single images")
@@ -301,15 +302,9 @@ def first_readable(manifest: Manifest) -> np.ndarray:
 
 def _usual_dtype(manifest: Manifest) -> str:
     """What the pixels of most of some images are, evenly spread; raises DataError where none can be read."""
-    some = _pixels(manifest.read_still, _spread(manifest, USUAL_SAMPLE))
+    some = _pixels(manifest.read_still, evenly_spread(len(manifest), USUAL_SAMPLE))
     found = Counter(pixels.dtype.name for pixels in some) or Counter([first_readable(manifest).dtype.name])
     return found.most_common(1)[0][0]
-
-
-def _spread(manifest: Manifest, count: int) -> list[int]:
-    """Indices of up to so many records, evenly spread."""
-    chosen: list[int] = np.linspace(0, len(manifest) - 1, min(len(manifest), count)).round().astype(int).tolist()
-    return chosen
 
 
 def _pixels(read_one: Callable[[int], Decoded], indices: Iterable[int]) -> Iterator[np.ndarray]:

@@ -1,5 +1,7 @@
 """Do good images show one part twice? Looked at after every fit."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -8,6 +10,7 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, normalize
 from hizumi.data import Store
 from hizumi.data.photographs import Place
 from hizumi.data.splitting import numbers_of_units
+from hizumi.data.spread import evenly_spread
 from hizumi.shapes import Float, Integer
 from hizumi.storage.files import few
 from hizumi.training.health import Finding
@@ -32,16 +35,16 @@ def check_likeness(store: Store) -> list[Finding]:
     manifest = store.manifest
     if store.window is None or manifest.motion is not None:
         return []
-    some = np.unique(np.linspace(0, len(store) - 1, min(len(store), MOST_COMPARED)).round().astype(np.int64))
+    some = evenly_spread(len(store), MOST_COMPARED)
     units, places = numbers_of_units(manifest), manifest.places()
-    unit = np.array([units[store.kept[index]] for index in some.tolist()])
-    place = [places[store.kept[index]] for index in some.tolist()]
+    unit = np.array([units[store.kept[index]] for index in some])
+    place = [places[store.kept[index]] for index in some]
     pairs = [
         pair for pair in _alike(_details(store, some), unit) if not _of_one_photograph(*(place[at] for at in pair))
     ]
     if len(pairs) < max(2, NOTABLE_SHARE * len(some)):
         return []
-    named = [" and ".join(store.name(int(some[at])) for at in pair) for pair in _each_once(pairs)]
+    named = [" and ".join(store.name(some[at]) for at in pair) for pair in _each_once(pairs)]
     return [
         Finding(
             "images nearly alike",
@@ -54,11 +57,11 @@ def check_likeness(store: Store) -> list[Finding]:
     ]
 
 
-def _details(store: Store, indices: Integer[np.ndarray, "n"]) -> Float[Tensor, "n d"]:
+def _details(store: Store, indices: Sequence[int]) -> Float[Tensor, "n d"]:
     """What is brighter or darker than its surroundings in each image, cell by cell."""
     details = []
-    for chosen in np.array_split(indices, -(-len(indices) // AT_ONCE)):
-        cells = adaptive_avg_pool2d(store.batch(chosen.tolist()).mean(1, keepdim=True), SIDE)
+    for begin in range(0, len(indices), AT_ONCE):
+        cells = adaptive_avg_pool2d(store.batch(indices[begin : begin + AT_ONCE]).mean(1, keepdim=True), SIDE)
         around = avg_pool2d(cells, SURROUNDINGS, 1, SURROUNDINGS // 2, count_include_pad=False)
         details.append((cells - around).flatten(1))
     return torch.cat(details)
