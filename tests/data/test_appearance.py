@@ -117,6 +117,18 @@ def test_measures_of_a_ramp_by_hand() -> None:
     assert (look.height, look.width, look.file_type) == (64, 64, ".tif")
 
 
+def test_channels_with_ranges_of_their_own_weigh_alike() -> None:
+    generator = np.random.default_rng(3)
+    unit = ndimage.gaussian_filter(generator.normal(size=(64, 80, 4)), (2, 2, 0)).clip(-1, 1).astype(np.float32)
+    ranges = [(0.0, 255.0), (20_000.0, 60_000.0), (-1.0, 1.0), (5.0, 6.0)]
+    low, high = np.array(ranges).T
+    pixels = ((unit + 1) / 2 * (high - low) + low).astype(np.float32)
+    found = look_of(pixels, Window.of_each(ranges, "float32"), 0)
+    expected = look_of(unit, Window(-1.0, 1.0, "float32"), 0)
+    for one, other in zip(found, expected, strict=True):
+        assert one == (other if other is None or isinstance(other, str) else pytest.approx(other, abs=2e-4))
+
+
 def test_an_image_with_values_as_large_as_there_are_has_no_look() -> None:
     pixels = np.random.default_rng(0).normal(5, 1, (32, 32, 1)).astype(np.float32)
     pixels[:4, :4] = -3.4e38

@@ -51,7 +51,31 @@ def test_another_depth_is_named_as_it_was_stored(dtype, name):
 
 def test_a_window_survives_json():
     window = Window.of(np.array([[0.1, 0.7]], np.float32))
-    assert Window(**json.loads(json.dumps(dataclasses.asdict(window)))) == window
+    each = Window.of_each([(0.0, 1.0), (-5.0, 7.5)], "float32")
+    for one in (window, each):
+        assert Window.from_dict(json.loads(json.dumps(dataclasses.asdict(one)))) == one
+    earlier = {"low": 0.0, "high": 255.0, "dtype": "uint8"}
+    assert Window.from_dict(earlier) == Window.of(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_channels_of_other_kinds_have_a_window_each(dtype: str):
+    rng = np.random.default_rng(0)
+    ranges = [(0.0, 255.0), (20000.0, 60000.0), (100.0, 101.5)]
+    pixels = np.stack([rng.uniform(*each, (2, 6, 7)) for each in ranges], axis=1).astype(dtype)
+    window = Window.of_each(ranges, dtype)
+    assert (window.low, window.high) == (0, 60000)
+    unit = window.to_unit(pixels)
+    for channel, each in enumerate(ranges):  # as if each were an image of its own
+        alone = Window(*each, dtype)
+        np.testing.assert_array_equal(unit[:, channel], alone.to_unit(pixels[:, channel]))
+        np.testing.assert_array_equal(unit[0, channel], window.to_unit(pixels[0])[channel])
+    back, lost = window.to_pixels(unit)
+    assert (back.dtype, lost) == (dtype, 0)
+    np.testing.assert_allclose(back, pixels, rtol=1e-6, atol=0.002)
+    assert window.ranges(3) == tuple(ranges)
+    assert Window.of(np.uint8).ranges(3) == ((0, 255),) * 3
+    assert Window.of_each(ranges[:1], dtype) == Window(0.0, 255.0, dtype)
 
 
 def test_no_window_without_images():

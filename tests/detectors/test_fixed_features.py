@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from hizumi.detectors.fixed_features import FixedFeatures, check_levels
+from hizumi.detectors.fixed_features import FixedFeatures, NetworkKind, check_levels
 from hizumi.errors import UsageError
 from hizumi.networks.efficientnet import LEVEL_CHANNELS, LEVEL_HALVINGS, EfficientNetLite
 
@@ -51,3 +51,25 @@ def test_levels_that_do_not_exist_are_refused() -> None:
     check_levels(levels=(1, 9))
     with pytest.raises(UsageError, match=r"map_levels \(4,\) must be numbers from 1 to 3"):
         check_levels("wavelets", map_levels=(4,))
+
+
+@pytest.mark.parametrize("kind", ["efficientnet", "wavelets"])
+@pytest.mark.parametrize(("channels", "seen"), [(2, 2), (5, 5), (12, 12), (13, 7), (30, 10)])
+def test_channels_of_no_photograph_are_each_seen_as_a_grey_picture(kind: NetworkKind, channels: int, seen: int) -> None:
+    images = torch.rand(2, channels, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    features = FixedFeatures((channels, 32, 32), (1, 3), kind=kind)
+    of_grey = FixedFeatures((1, 32, 32), (1, 3), kind=kind)
+    found, prepared = features(images), features.maps(features.prepared(images))
+    together = -(-channels // seen)
+    groups = [images[:, first : first + together] for first in range(0, channels, together)]
+    assert len(groups) == seen
+    for level in (1, 3):
+        assert features.channels[level] == seen * of_grey.channels[level]
+        expected = torch.cat([of_grey(group.mean(1, keepdim=True))[level] for group in groups], 1)
+        torch.testing.assert_close(found[level], expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(found[level], prepared[level], rtol=0, atol=0)
+
+
+def test_photographs_are_seen_as_they_are() -> None:
+    for channels in (1, 3):
+        assert "pictures" not in FixedFeatures((channels, 32, 32), (1,)).state_dict()

@@ -11,7 +11,7 @@ from hizumi.calibration import Calibration
 from hizumi.data import open_source
 from hizumi.data.defects import scratched
 from hizumi.inspection import load, save
-from hizumi.inspection.drawn_scratches import DrawnScratches
+from hizumi.inspection.drawn_scratches import DrawnScratches, drawn_on
 from hizumi.inspection.scoring import Scorer
 from hizumi.report.words import scratches_found
 
@@ -52,6 +52,24 @@ def test_what_has_no_room_above_is_darkened_and_what_has_none_below_is_lightened
         assert (drawn[..., :40] >= halves[..., :40]).all()
         assert (drawn[..., 40:] <= halves[..., 40:]).all()
         assert (drawn != halves).any()
+
+
+def test_in_channels_of_other_kinds_each_is_marked_in_its_own_scale() -> None:
+    base = pictures(6, 48, 48, "float32")
+    images = np.concatenate([base * 255, 20_000 + 40_000 * base[::-1], base[:, ::-1]], axis=3)
+    images = np.concatenate([images, images[..., :1]], axis=3).astype(np.float32)
+    fitted = Inspector("pca", image_size=48).fit(images)
+    pieces = list(fitted.scorer().reader.pieces(open_source(images)))
+    drawn = drawn_on(pieces, 16, scratched, fitted.preprocessing_, len)
+    for piece, other in zip(pieces, drawn, strict=True):
+        difference = np.abs(other.crops[0] - piece.crops[0])
+        marked = difference > 0
+        assert 16 <= marked[0].sum() < 150
+        np.testing.assert_array_equal(marked, np.broadcast_to(marked[0], marked.shape))
+        spans = np.ptp(images, axis=(0, 1, 2))
+        shares = difference.max((1, 2)) / spans
+        np.testing.assert_allclose(shares, shares[0], rtol=0.02)
+        assert 0.1 < shares[0] < 0.3
 
 
 def test_only_images_and_detectors_that_are_not_trained_are_checked() -> None:

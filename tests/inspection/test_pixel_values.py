@@ -5,10 +5,13 @@ import pytest
 import tifffile
 from PIL import Image
 
+from hizumi import runtime
+from hizumi.cli.options.data import parsed_window
 from hizumi.data import open_source
 from hizumi.data.levels import Levels, _sample
 from hizumi.data.missing import Filling
 from hizumi.errors import DataError, UsageError
+from hizumi.export import export
 from hizumi.generation import Modeller
 from hizumi.inspection import Inspector, load, save
 from hizumi.inspection.loaded import restore
@@ -129,24 +132,88 @@ def test_values_without_a_gap_between_them_are_not_far():
     assert levels.high == max(image[image < 65535].max() for image in sparse)
 
 
-def test_channels_that_are_flat_beside_others_are_named():
-    colour, depth = measured(0, 255, np.uint16), measured(0, 65535, np.uint16, seed=1)
-    constant = np.full_like(depth, 7)  # of which nothing could be seen at any scale
-    together = np.stack([colour, colour, depth, constant], axis=-1)
+def of_other_kinds() -> np.ndarray:
+    """(24, 16, 16, 4): an 8-bit picture twice, depth, and a channel of one value."""
+    colour, depth = measured(0, 255, np.uint16), measured(20_000, 60_000, np.uint16, seed=1)
+    return np.stack([colour, measured(0, 255, np.uint16, seed=2), depth, np.full_like(depth, 7)], axis=-1)
+
+
+def test_channels_of_images_that_are_no_photographs_have_a_window_each(tmp_path: Path):
+    images = of_other_kinds()
     for window in (None, "auto"):
-        found = findings(fitted(together, window=window))["nearly flat channels"]
-        assert "of 4 channels, 1, 2 use at most 0.4% of the window" in found
+        inspector = fitted(images, window=window)
+        ranges = inspector.preprocessing_.window.of_channels
+        np.testing.assert_allclose(ranges[:3], [(-12, 267)] * 2 + [(18_000, 62_000)], rtol=0.05, atol=2)
+        assert ranges[3] == (3.5, 10.5)
+        assert not findings(inspector).keys() & {"nearly flat channels", "far values", "narrow use of the window"}
+    # As if each had been brought to its range beforehand, in a fit that knows of one for all.
+    unit = inspector.preprocessing_.window.to_unit(images.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
+    alike = fitted(unit, window=(-1, 1))
+    np.testing.assert_allclose(inspector.score_samples(images), alike.score_samples(unit), rtol=1e-5)
+    # In every form in which a bundle is read, and in a graph.
+    path, exported = save(inspector, tmp_path / "a.hizumi"), tmp_path / "graph.hizumi"
+    export(inspector, exported)
+    for judge in (restore(path), load(path)):
+        np.testing.assert_array_equal(judge.score_samples(images), inspector.score_samples(images))
+        assert judge.preprocessing_.window == inspector.preprocessing_.window
+    np.testing.assert_allclose(runtime.load(exported).score_samples(images), inspector.score_samples(images), rtol=1e-4)
+    # And back from a model, each in its own units.
+    crops = images.transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(inspector.preprocessing_.to_data(inspector.preprocessing_.to_model(crops)), images)
+
+
+def test_channels_that_are_flat_beside_others_are_named_with_the_option_to_give():
+    images = of_other_kinds()
+    for given in (images, images[..., :3]):
+        # Three channels may be a photograph's, whose colours one window keeps.
+        options = {"window": (0, 65_535)} if given.shape[3] == 4 else {}
+        found = findings(fitted(given, **options))["nearly flat channels"]
+        assert f"of {given.shape[3]} channels, 1, 2 use at most 0.4% of the window from 0 to 65535" in found
+        option = parsed_window(found.rpartition("--window=")[2])
+        assert len(option) == given.shape[3]
+        again = fitted(given, window=option)
+        assert again.preprocessing_.window.of_channels == tuple(option)
+        assert "nearly flat channels" not in findings(again)
     scaled = np.stack([measured(0, 65535, np.uint16, seed) for seed in (0, 1, 2)], axis=-1)
-    assert "nearly flat channels" not in findings(fitted(scaled))
+    inspector = fitted(scaled)
+    assert inspector.preprocessing_.window.of_channels == ()
+    assert "nearly flat channels" not in findings(inspector)
 
 
-@pytest.mark.parametrize(("channels", "is_told"), [(1, False), (2, True), (3, False), (5, True)])
-def test_a_network_that_sees_the_mean_of_channels_is_a_finding(channels: int, is_told: bool):
-    images = np.stack([measured(0, 255, np.uint8, seed) for seed in range(channels)], axis=-1)
-    found = findings(Inspector("gaussian_features", image_size=32).fit(images))
-    assert ("channels averaged" in found) == is_told
-    assert not is_told or f"the mean of these {channels} channels" in found["channels averaged"]
-    assert "channels averaged" not in findings(fitted(images))
+def test_what_is_wrong_in_one_channel_is_said_of_that_channel():
+    images = of_other_kinds().astype(np.float32)
+    images[::4, :2, :, 2] = -9999  # no depth was measured there
+    found = findings(fitted(images))
+    assert found["far values"].startswith("pixels of channel 3 lie from ")
+    assert "--nodata=-9999" in found["far values"]
+    window = [(0, 255), (300, 400), (20_000, 60_000), (0, 10)]
+    found = findings(fitted(of_other_kinds(), window=window))
+    assert found["outside of the window"].startswith("pixels of channel 2 lie from 0 to 25")
+
+
+@pytest.mark.parametrize(
+    ("window", "message"),
+    [
+        ([(0, 255), (0, 4095)], "window has 2 ranges, and the images have 4 channels"),
+        ([(0, 255), (0, 1), (9, 3), (0, 1)], "first value must lie below"),
+        ((0, 255, 3), "give two numbers"),
+        ([(0, 255), (1,)], "give two numbers"),
+        ((0, float("inf")), "give two numbers"),
+        ("all", "give two numbers"),
+        ([], "give two numbers"),
+    ],
+)
+def test_a_window_that_is_none_is_refused(window: object, message: str):
+    with pytest.raises(UsageError, match=message):
+        fitted(of_other_kinds(), window=window)
+
+
+def test_a_window_is_read_from_the_command_line():
+    assert parsed_window("0,4095") == (0, 4095)
+    assert parsed_window("0,255/-5,5") == [(0, 255), (-5, 5)]
+    for wrong in ("0,255/", "0,255/1", "0:255", "low,high"):
+        with pytest.raises(UsageError, match="give two numbers, such as 0,4095, or two for each channel"):
+            parsed_window(wrong)
 
 
 @pytest.mark.parametrize("side", [224, 256, 400, 512, 1000])

@@ -257,11 +257,15 @@ def _spread(length: int, across: int) -> np.ndarray:
 
 
 def _sums(pixels: np.ndarray, window: Window) -> Float[np.ndarray, "lines n"]:
-    """Over channels, from the window's lower end, in the data's own values: exact for whole numbers."""
+    """Over channels, from the window's lower end, in the data's own values: exact for whole numbers.
+
+    Channels that have a range of their own are brought to the window's.
+    """
     # Channel by channel: over so short an axis, numpy's own sum takes ten times as long.
     total = np.zeros(pixels.shape[:2], dtype=np.float32)
-    for channel in range(pixels.shape[2]):
-        total += pixels[..., channel].astype(np.float32) - np.float32(window.low)
+    for channel, (low, high) in enumerate(window.ranges(pixels.shape[2])):
+        values = pixels[..., channel].astype(np.float32) - np.float32(low)
+        total += values if not window.of_channels else values * np.float32((window.high - window.low) / (high - low))
     return total
 
 
@@ -290,7 +294,7 @@ def _noise(lines: Float[np.ndarray, "lines n"]) -> float:
 
 def _colour_balance(pixels: np.ndarray, window: Window) -> tuple[float, float] | tuple[None, None]:
     """Warmth and tint of red, green and blue; the means are kept finite where a channel is black."""
-    if pixels.shape[2] != 3:
+    if pixels.shape[2] != 3 or window.of_channels:
         return None, None
     means = np.array([pixels[:, ::4, channel].mean(dtype=np.float64) for channel in range(3)])
     share = (means - window.low) / (window.high - window.low)

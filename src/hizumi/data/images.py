@@ -3,9 +3,9 @@
 Files are decoded in `decoding.py`. Nothing is clipped or rescaled silently, except for display.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -109,12 +109,15 @@ def match_channels(
 class Window:
     """The range of pixel values that maps to [-1, 1]: `low` maps to -1 and `high` to 1, for images of `dtype` only.
 
-    It is fixed on the training data and stored with the detector. Values outside it map outside [-1, 1].
+    It is fixed on the training data and stored with the detector. Values outside it map outside [-1, 1]. Where channels
+    measure different things, such as colour and depth, each has its own (low, high) in `of_channels`, and `low` and
+    `high` are the least and the greatest of these.
     """
 
     low: float
     high: float
     dtype: str
+    of_channels: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(cls, source: "np.dtype | type | np.ndarray | Iterable[np.ndarray]") -> "Window":
@@ -139,6 +142,17 @@ class Window:
         return cls(low - margin, high + margin, found.name)
 
     @classmethod
+    def of_each(cls, ranges: Sequence[tuple[float, float]], dtype: str) -> Self:
+        """Of images whose channels have these ranges, in their order."""
+        low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+        return cls(low, high, dtype, tuple(ranges) if len(ranges) > 1 else ())
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Invert `dataclasses.asdict`, also for bundles of earlier versions, which have one range for all channels."""
+        return cls(**{**plain, "of_channels": tuple((low, high) for low, high in plain.get("of_channels", ()))})
+
+    @classmethod
     def _of_integers(cls, dtype: np.dtype) -> "Window":
         limits = np.iinfo(dtype)
         return cls(float(limits.min), float(limits.max), dtype.name)
@@ -155,25 +169,37 @@ class Window:
                 "save it at their depth"
             )
 
+    def ranges(self, channels: int) -> tuple[tuple[float, float], ...]:
+        """The (low, high) of each channel of images that have so many."""
+        return self.of_channels or ((self.low, self.high),) * channels
+
+    def limits(self) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+        """Lows and highs, float64, to be computed with beside images with their channels first."""
+        shape = (len(self.of_channels), 1, 1) if self.of_channels else ()
+        low, high = np.array(self.of_channels or [(self.low, self.high)], dtype=np.float64).T
+        return low.reshape(shape), high.reshape(shape)
+
     def to_unit(self, pixels: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Map pixels of the window's dtype to float32 with `low` at -1 and `high` at 1, clipping nothing.
 
-        Raises DataError for another dtype.
+        Channels that have ranges of their own are the third axis from the last. Raises DataError for another dtype.
         """
         self.check(pixels.dtype)
         return self.unit_of(pixels)
 
     def unit_of(self, values: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Map values of any dtype, in units of the pixels, without checking the dtype."""
+        low, high = self.limits()
         unit = values.astype(np.float32)
-        unit -= np.float32(self.low)
-        unit *= np.float32(2 / (self.high - self.low))
+        unit -= low.astype(np.float32)
+        unit *= (2 / (high - low)).astype(np.float32)
         unit -= np.float32(1)
         return unit
 
     def to_pixels(self, unit: Float[np.ndarray, "..."]) -> tuple[Shaped[np.ndarray, "..."], float]:
         """Invert `to_unit`; also return the share of values that were clipped to the limits of the dtype."""
-        pixels = (unit.astype(np.float64) + 1) * ((self.high - self.low) / 2) + self.low
+        low, high = self.limits()
+        pixels = (unit.astype(np.float64) + 1) * ((high - low) / 2) + low
         dtype = np.dtype(self.dtype)
         if dtype.kind == "f":
             return pixels.astype(dtype), 0.0

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -20,7 +20,7 @@ class Levels:
     """Values of some images: all from `lowest` to `highest`, most of them from `low` to `high`.
 
     `far_share` is the share of pixels beyond `low` and `high`; `nodata` is the one far value that many images share.
-    `of_channels` are the lows and highs of each channel by itself, where all images have as many.
+    `of_channels` are those of each channel by itself, where all images have as many, and more than one.
     """
 
     lowest: float
@@ -29,17 +29,24 @@ class Levels:
     high: float
     far_share: float
     nodata: float | None
-    of_channels: tuple[tuple[float, float], ...] = ()
+    of_channels: "tuple[Levels, ...]" = ()
 
     @classmethod
     def of(cls, images: Iterable[np.ndarray]) -> Self | None:
         """From a sample of each image's pixels, (h, w, c) or (n, c); None where no image is given."""
         samples = [_sample(image) for image in images]
+        counts = {sample.shape[1] for sample in samples}
         if not samples:
             return None
-        values = np.concatenate([sample.ravel() for sample in samples])
+        each = range(*counts) if len(counts) == 1 and counts != {1} else ()
+        of_channels = tuple(cls._of([sample[:, channel] for sample in samples]) for channel in each)
+        return replace(cls._of([sample.ravel() for sample in samples]), of_channels=of_channels)
+
+    @classmethod
+    def _of(cls, samples: list[Float[np.ndarray, " k"]]) -> Self:
+        """From values of each image."""
+        values = np.concatenate(samples)
         low, high = _used(values)
-        have_as_many = len({sample.shape[1] for sample in samples}) == 1
         far = (values < low) | (values > high)
         return cls(
             lowest=float(values.min()),
@@ -48,7 +55,6 @@ class Levels:
             high=high,
             far_share=float(far.mean()),
             nodata=_shared(samples, low, high),
-            of_channels=tuple(map(_used, np.concatenate(samples).T)) if have_as_many else (),
         )
 
     def window(self) -> tuple[float, float]:

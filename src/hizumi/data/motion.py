@@ -39,7 +39,7 @@ class Motion:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """Invert `dataclasses.asdict`."""
-        return cls(**{**plain, "window": Window(**plain["window"])})
+        return cls(**{**plain, "window": Window.from_dict(plain["window"])})
 
     def differences(self, frame_seconds: Iterable[float | None]) -> tuple[str, ...]:
         """That most of some new frames follow one another faster or slower than those learned from."""
@@ -61,7 +61,7 @@ class Motion:
             sizes = [f"{pixels.shape[1]}x{pixels.shape[0]}" for pixels in (own, other)]
             raise DataError(f"{name}: is {sizes[0]} pixels, the frame beside it {sizes[1]}; a clip has one size")
         try:
-            own, other = self.window.to_unit(own), self.window.to_unit(other)
+            own, other = (self.window.to_unit(each.transpose(2, 0, 1)).transpose(1, 2, 0) for each in (own, other))
         except DataError as error:
             raise DataError(f"{name}: {error}") from None
         flow = optical_flow(own, other, step, self.side) / np.float32(self.largest)

@@ -179,8 +179,7 @@ class Store:
             return scaled if self.manifest.series is None else scaled.permute(0, 3, 1, 2).contiguous()
         places = self._places(chosen, generator)
         crops = [_crop(self.pixels(index), self.sizing, place) for index, place in zip(chosen, places, strict=True)]
-        unit = self.window.to_unit(np.stack(crops))
-        return torch.from_numpy(np.ascontiguousarray(unit.transpose(0, 3, 1, 2)))
+        return torch.from_numpy(np.ascontiguousarray(self.window.to_unit(np.stack(crops).transpose(0, 3, 1, 2))))
 
     def _places(self, chosen: Sequence[int], generator: torch.Generator | None) -> Sequence[list[float] | None]:
         """Where in each image its crop lies, as shares of the room down and right; None: in the middle.

@@ -1,6 +1,6 @@
 """Distillation: a student that was taught a network's features of normal images fails on others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import torch
@@ -12,7 +12,7 @@ from hizumi.arguments import NonNegativeFloat, PositiveFloat, PositiveInt, Searc
 from hizumi.detectors.detector import Anomaly, Detector
 from hizumi.detectors.fixed_features import NO_SERIES, FixedFeatures, check_levels
 from hizumi.errors import UsageError
-from hizumi.networks.efficientnet import LEVEL_CHANNELS, LEVEL_HALVINGS
+from hizumi.networks.efficientnet import LEVEL_HALVINGS
 from hizumi.objectives import direction_difference, position_difference, smooth, value_difference
 from hizumi.training import Budget, Card, Preset, Trainable, TrainingOptions
 
@@ -28,18 +28,17 @@ CLIPPED_SHARE = 0.01  # of a gradient map, its largest values
 
 
 class Cloner(nn.Module):
-    """Images (n, c, h, w) to maps of the sizes and channels of EfficientNet-Lite0's levels, lowest first."""
+    """Images (n, c, h, w) to maps of the sizes of EfficientNet-Lite0's levels, lowest first, of so many channels."""
 
-    def __init__(self, channels: int, levels: Sequence[int], width: int) -> None:
+    def __init__(self, channels: int, levels: Mapping[int, int], width: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList()
         halved = 0
-        for level in levels:
+        for level, outputs in levels.items():
             layers: list[nn.Module] = []
             for _ in range(LEVEL_HALVINGS[level - 1] - halved):
                 layers += [*_convolution(channels, width), *_convolution(width, width), nn.MaxPool2d(2)]
                 channels = width
-            outputs = LEVEL_CHANNELS[level - 1]
             # Without activation at the end, as the teacher's levels.
             self.blocks.append(nn.Sequential(*layers, nn.Conv2d(channels, outputs, 3, 1, 1)))
             channels, halved = outputs, LEVEL_HALVINGS[level - 1]
@@ -98,7 +97,7 @@ class DistillationTraining(Trainable):
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.teacher = FixedFeatures(shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256)
-        self.student = Cloner(shape[0], self.teacher.levels, self.width)
+        self.student = Cloner(shape[0], self.teacher.channels, self.width)
         self.optimise("student", self.student.parameters(), learning_rate=self.learning_rate)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:

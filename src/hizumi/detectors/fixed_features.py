@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from jaxtyping import Float
-from torch import Tensor, cat, nn
+from jaxtyping import Float, Integer
+from torch import Tensor, arange, cat, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
 
 from hizumi.data.contrast import flattened
+from hizumi.data.images import CHANNEL_NAMES
 from hizumi.data.sizing import scale_to_shorter_side
 from hizumi.detectors.kept_maps import maps_of
 from hizumi.errors import UsageError
@@ -24,6 +25,7 @@ from hizumi.storage.files import with_home
 PIXELS_PER_POSITION = 8  # of what the network sees
 NO_SERIES = "it sees through a network that is made for pictures"
 MOST_CROPS = 512  # of 784 places each, of which a memory takes a tenth: hundreds of whole images have as many
+MOST_PICTURES = 12  # made of an image's channels: each takes a pass of the network
 CONTRAST = 0.5  # standard deviation, in units of [-1, 1], of a photograph: what a flattened image is brought to
 
 NetworkKind = Literal["efficientnet", "wavelets", "onnx"] | ResidualKind | TransformerKind
@@ -57,6 +59,10 @@ def check_odd(**sides: int) -> None:
 class FixedFeatures(nn.Module):
     """Images (n, c, h, w) to the maps of a network's levels, with the background flattened where asked.
 
+    Networks know photographs, in grey and colour. Of images with 2, 4 or more channels they see each channel as a grey
+    picture of its own, or where these are more than 12, the means of as many neighbours as make no more; a level's maps
+    of all of these pictures are put together.
+
     Args:
         shape: Of the images, (c, h, w).
         levels: Which levels: of EfficientNet-Lite0 1 is the stem, 2 to 8 the seven stages, 9 the head; of the wavelets
@@ -70,6 +76,8 @@ class FixedFeatures(nn.Module):
         kind: "efficientnet", pre-trained; "wavelets", which nothing has trained; or a network with weights of yours.
     """
 
+    pictures: Tensor | None  # (pictures, k): the channels whose mean each shows; kept in bundles, as weights are
+
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -81,6 +89,7 @@ class FixedFeatures(nn.Module):
         kind: NetworkKind = "efficientnet",
     ) -> None:
         super().__init__()
+        self.register_buffer("pictures", _pictures(shape[0]))
         self.identity = (tuple(shape), tuple(sorted({*levels})), input_size, flatten, weights, sha256, kind)
         self.flatten = flatten
         self.levels = tuple(sorted({*levels}))
@@ -95,6 +104,8 @@ class FixedFeatures(nn.Module):
                 self.sides, self.stride = self.network.sides, 1
         else:
             self.channels = {level: LEVEL_CHANNELS[kind][level - 1] for level in self.levels}
+        if self.pictures is not None:
+            self.channels = {level: len(self.pictures) * count for level, count in self.channels.items()}
         rows, columns = (max(1, round(side / PIXELS_PER_POSITION)) for side in self.sides)
         self.grid = (rows, columns)
 
@@ -107,12 +118,20 @@ class FixedFeatures(nn.Module):
         return as_multiples(images, self.stride)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> dict[int, Tensor]:
-        maps = maps_of(self.identity, images, lambda new: self.network(self.prepared(new)))
+        maps = maps_of(self.identity, images, lambda new: self._levels_of(self.prepared(new)))
         return dict(zip(self.levels, maps, strict=True))
 
     def maps(self, prepared: Float[Tensor, "n c y x"]) -> dict[int, Tensor]:
         """Maps of prepared images, by level."""
-        return dict(zip(self.levels, self.network(prepared), strict=True))
+        return dict(zip(self.levels, self._levels_of(prepared), strict=True))
+
+    def _levels_of(self, prepared: Float[Tensor, "n c y x"]) -> list[Float[Tensor, "n k p q"]]:
+        if self.pictures is None:
+            seen: list[Tensor] = self.network(prepared)
+            return seen
+        apart = prepared[:, self.pictures].mean(2).flatten(0, 1)[:, None]
+        count = len(self.pictures)
+        return [level.reshape(-1, count * level.shape[1], *level.shape[2:]) for level in self.network(apart)]
 
     def placed(
         self, maps: Mapping[int, Tensor], levels: Sequence[int], neighbourhood: int = 1
@@ -138,6 +157,18 @@ class FixedFeatures(nn.Module):
     ) -> Float[Tensor, "n 1 h w"]:
         """One value for each position, brought to the size of the images."""
         return interpolate(values.reshape(-1, 1, *self.grid), images.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _pictures(channels: int) -> Integer[Tensor, "pictures k"] | None:
+    """Which channels are seen as one, the last ones filled up by the last; None for photographs, seen as they are.
+
+    Three at a time in place of a photograph's colours would be faster. What shows in one place of the three alone,
+    above all in that of red or of blue, is then found far less often than in grey.
+    """
+    if channels in CHANNEL_NAMES:
+        return None
+    together = -(-channels // MOST_PICTURES)
+    return arange(-(-channels // together) * together).clamp(max=channels - 1).reshape(-1, together)
 
 
 def _network(kind: NetworkKind, levels: tuple[int, ...], weights: Path | None, sha256: str | None) -> nn.Module:

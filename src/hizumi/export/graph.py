@@ -86,11 +86,21 @@ class Graph(nn.Module):
 
     def _in_window(self, items: Tensor) -> Tensor:
         # As `Window.to_unit`, operation by operation: the same rounding.
-        return items if self.window is None else (items - self.window.low) * self._scale() - 1
+        if self.window is None:
+            return items
+        low, scale = self._low_and_scale(items)
+        return (items - low) * scale - 1
 
     def _in_own_values(self, items: Tensor) -> Tensor:
-        return items if self.window is None else (items + 1) / self._scale() + self.window.low
+        if self.window is None:
+            return items
+        low, scale = self._low_and_scale(items)
+        return (items + 1) / scale + low
 
-    def _scale(self) -> float:
+    def _low_and_scale(self, items: Tensor) -> tuple[float, float] | tuple[Tensor, Tensor]:
+        """Of the window, or of each channel's own."""
         assert self.window is not None, "rows have no window"
-        return 2 / (self.window.high - self.window.low)
+        low, high = self.window.limits()
+        if not self.window.of_channels:
+            return float(low), float(2 / (high - low))
+        return torch.from_numpy(low).to(items), torch.from_numpy(2 / (high - low)).to(items)

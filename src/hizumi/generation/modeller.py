@@ -36,7 +36,7 @@ from hizumi.models.abilities import ABILITIES, CanContinue, CanSampleClasses, Ca
 from hizumi.models.guarded import Seed, check_count
 from hizumi.preprocessing import DataOptions, Preprocessing, Reader, in_batches
 from hizumi.preprocessing.batching import Outputs
-from hizumi.preprocessing.choosing import with_validation
+from hizumi.preprocessing.choosing import WindowOption, with_validation
 from hizumi.preprocessing.reading import Piece
 from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import find_models, model_class, specify
@@ -77,8 +77,9 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         image_size: Working size in pixels, one side or (height, width). None: the image's own, shrunk to as
             many pixels as 64x64 has.
         sizing: "resize" keeps the aspect and pads; "tile" learns from crops of the image's own pixels.
-        window: Pixel values (low, high) that become -1 and 1. None: all of an integer type's range, or the range of
-            the training data where pixels are floats. "auto": the range that most pixels of the training data use.
+        window: Pixel values (low, high) that become -1 and 1, or a list of such for the channels. None: all of an
+            integer type's range, or the range of the training data where pixels are floats; of images with 2, 4 or more
+            channels, as "auto". "auto": the range that most pixels of the training data use, of such images by channel.
         nodata: The pixel value that stands for no measurement: such pixels take the value of the nearest one.
         fill_nan: Pixels that are NaN take the value of the nearest one, instead of making the image unreadable.
         pixel_limit: Files of more pixels are refused, since a small file can expand to fill the memory.
@@ -108,7 +109,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         *,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         sizing: Literal["resize", "tile"] = "resize",
-        window: tuple[float, float] | Literal["auto"] | None = None,
+        window: WindowOption = None,
         nodata: float | None = None,
         fill_nan: bool = False,
         pixel_limit: PositiveInt = PIXEL_LIMIT,
@@ -383,7 +384,7 @@ class Modeller(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         if window is None:
             kind = "rows of numbers" if preprocessing.vectors else "series"
             raise UsageError(f"{kind} have no pictures; write them as a table")
-        return [Window.to_display(window.to_unit(image).transpose(2, 0, 1)[np.newaxis])[0] for image in images]
+        return [Window.to_display(window.to_unit(image.transpose(2, 0, 1))[np.newaxis])[0] for image in images]
 
     def able(self, ability: type[AnyAbility]) -> AnyAbility:
         """The fitted model, where it has this ability; otherwise an error that says which models have."""

@@ -72,8 +72,9 @@ def drawn_on(
         if min(crop.shape[1:]) >= 2 * size:
             generator = np.random.default_rng(seed(piece.name))
             inside = None if region is None else (crop != region.colour_of(crop)).any(axis=0)
-            drawn = draw(crop, size, (window.low, window.high), generator, inside)
-            yield replace(piece, crops=drawn[np.newaxis])
+            unit = window.unit_of(crop)  # in which all channels are alike
+            drawn = draw(unit, size, (-1.0, 1.0), generator, inside)
+            yield replace(piece, crops=np.where(drawn == unit, crop, window.to_pixels(drawn)[0])[np.newaxis])
 
 
 def spread(manifest: Manifest, count: int) -> Manifest:

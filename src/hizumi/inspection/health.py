@@ -12,7 +12,6 @@ from hizumi.data.manifest import Failure
 from hizumi.detectors import Detector
 from hizumi.evaluation.inversion import check_inversion
 from hizumi.models.abilities import JudgesPairs
-from hizumi.networks.frozen import FrozenNetwork
 from hizumi.preprocessing import Preprocessing, in_batches
 from hizumi.preprocessing.batching import BATCH_SIZE, Outputs
 from hizumi.preprocessing.likeness_health import check_likeness
@@ -57,8 +56,7 @@ def check_detector(
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
     training = gathered(stored_pieces(store, TRAINING_ITEMS))
-    findings = check_window(store) + _check_channels(detector, preprocessing)
-    findings += check_likeness(store) + check_losses(journal.records)
+    findings = check_window(store) + check_likeness(store) + check_losses(journal.records)
     if not preprocessing.tiled and preprocessing.series is None:  # one scores below the worst of a record
         by_nature = (by_folds and not detector.phases()) or _remembers(detector)
         seen = scores if by_nature else training["score"]
@@ -71,22 +69,6 @@ def check_detector(
         if isinstance(model, JudgesPairs):
             findings += check_inversion(model, torch.from_numpy(training["item"]), noun)
     return findings
-
-
-def _check_channels(detector: Detector, preprocessing: Preprocessing) -> list[Finding]:
-    """A finding where a network of photographs sees but the mean of an image's channels."""
-    channels = preprocessing.channels
-    if channels in (None, 1, 3) or not any(isinstance(part, FrozenNetwork) for part in detector.modules()):
-        return []
-    return [
-        Finding(
-            "channels averaged",
-            "warning",
-            f"its network knows colour photographs, and sees the mean of these {channels} channels: what shows in few "
-            "of them, or lighter in one and darker in another, may not be found",
-            "fit on one channel, or on three, at a time, and judge by all of these fits",
-        )
-    ]
 
 
 def _remembers(detector: Detector) -> bool:

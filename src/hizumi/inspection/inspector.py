@@ -34,7 +34,7 @@ from hizumi.inspection.seen import Seen, contents
 from hizumi.inspection.unseen import OF_LABELLED, without_learned
 from hizumi.inspection.verdicts import InspectorBase, opened
 from hizumi.preprocessing import DataOptions, Preprocessing, in_batches, prepare
-from hizumi.preprocessing.choosing import split_for_fit
+from hizumi.preprocessing.choosing import WindowOption, split_for_fit
 from hizumi.preprocessing.window_health import check_window
 from hizumi.registry import detector_class, specify
 from hizumi.registry.standard import STANDARD, UNTRAINED_NOTE, has_weights, standard
@@ -67,8 +67,9 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         image_size: Working size in pixels, one side or (height, width). None: the image's own, shrunk to as
             many pixels as a square of the detector's working size has.
         sizing: "resize" keeps the aspect and pads; "tile" looks at the image's own pixels through windows.
-        window: Pixel values (low, high) that become -1 and 1. None: all of an integer type's range, or the range of
-            the training data where pixels are floats. "auto": the range that most pixels of the training data use.
+        window: Pixel values (low, high) that become -1 and 1, or a list of such for the channels. None: all of an
+            integer type's range, or the range of the training data where pixels are floats; of images with 2, 4 or more
+            channels, as "auto". "auto": the range that most pixels of the training data use, of such images by channel.
         nodata: The pixel value that stands for no measurement: such pixels take the value of the nearest one.
         fill_nan: Pixels that are NaN take the value of the nearest one, instead of making the image unreadable.
         pixel_limit: Files of more pixels are refused, since a small file can expand to fill the memory.
@@ -109,7 +110,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
         *,
         image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None,
         sizing: Literal["resize", "tile"] = "resize",
-        window: tuple[float, float] | Literal["auto"] | None = None,
+        window: WindowOption = None,
         nodata: float | None = None,
         fill_nan: bool = False,
         pixel_limit: PositiveInt = PIXEL_LIMIT,

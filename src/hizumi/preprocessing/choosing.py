@@ -1,7 +1,7 @@
 """From a user's data and options to what is fitted on: sizes, ranges and motion, and who is held out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 
 from hizumi.data import Decoded, Manifest, Motion, Sizing, Store, Window, check_disjoint, split
 from hizumi.data.alignment import Alignment
+from hizumi.data.images import CHANNEL_NAMES
 from hizumi.data.levels import Levels
 from hizumi.data.looking import seen_of
 from hizumi.data.missing import Filling
@@ -24,8 +25,11 @@ from hizumi.errors import DataError, UsageError
 from hizumi.preprocessing.preprocessing import Preprocessing
 from hizumi.shapes import is_series
 from hizumi.training import TrainingOptions
+from hizumi.words import counted
 
 Read = TypeVar("Read")
+
+WindowOption = tuple[float, float] | Sequence[tuple[float, float]] | Literal["auto"] | None
 
 MOTION_SAMPLE = 64  # training frames that the range of motion is estimated on
 ALIGNED_SAMPLE = 32  # images that tell how well parts agree once they are aligned
@@ -43,13 +47,13 @@ class DataOptions:
 
     `motion` is False for single images, True for frames judged with their motion, or the displacement in pixels that
     becomes 1. With `align`, parts are turned and shifted until they lie alike. Only what lies in the `region` is looked
-    at. The window "auto" is the range that most of these pixels use. Decoded pixels are kept in the folder `cache`, a
-    temporary one where it is None.
+    at. The window is for all channels, or one for each; "auto" is the range that most of these pixels use. Decoded
+    pixels are kept in the folder `cache`, a temporary one where it is None.
     """
 
     image_size: int | tuple[int, int] | None = None
     sizing: Literal["resize", "tile"] = "resize"
-    window: tuple[float, float] | Literal["auto"] | None = None
+    window: WindowOption = None
     motion: bool | float = False
     cache: Path | None = None
     strict: bool = False
@@ -182,22 +186,46 @@ def usual_size(manifest: Manifest) -> tuple[int, int]:
 
 def choose_window(
     train: Manifest,
-    window: tuple[float, float] | Literal["auto"] | None,
+    window: WindowOption,
     alignment: Alignment | None = None,
     region: Region | None = None,
 ) -> Window | None:
-    """The window asked for, of most images' dtype; None where that decides, or the whole range of floats."""
-    if window is None or train.vectors or train.series is not None:
+    """The window asked for, of most images' dtype; None where that decides, or the whole range of floats.
+
+    Images that are neither grey nor in colour are no photographs, whose channels have a range in common: by default
+    each channel has the range that most of its pixels use.
+    """
+    if train.vectors or train.series is not None:
+        return None
+    if window is not None and window != "auto":
+        return _given_window(train, window)
+    if window is None and first_readable(train).shape[2] in CHANNEL_NAMES:
         return None
     dtype = _usual_dtype(train)
-    if window == "auto":
-        levels = levels_of(train, dtype, alignment, region)
-        assert levels is not None, "an image can be read"
-        return Window(*levels.window(), dtype)
-    low, high = window
-    if not low < high:
+    levels = levels_of(train, dtype, alignment, region)
+    assert levels is not None, "an image can be read"
+    if levels.of_channels and len(levels.of_channels) not in CHANNEL_NAMES:
+        return Window.of_each([part.window() for part in levels.of_channels], dtype)
+    return None if window is None else Window(*levels.window(), dtype)
+
+
+def _given_window(train: Manifest, window: tuple[float, float] | Sequence[tuple[float, float]]) -> Window:
+    """For images of the usual dtype; raises UsageError for what is no range, and too few or too many of them."""
+    try:
+        given = np.array(window, dtype=np.float64)
+    except (TypeError, ValueError):
+        given = np.empty(0)
+    ranges = [(low, high) for low, high in given.reshape(-1, 2).tolist()] if given.shape[-1] == 2 else []
+    if not ranges or given.ndim > 2 or not np.isfinite(given).all():
+        raise UsageError(f"window is {window}; give two numbers, as (0, 4095), or two for each channel in a list")
+    if not all(low < high for low, high in ranges):
         raise UsageError(f"window is {window}; its first value must lie below its second")
-    return Window(float(low), float(high), dtype)
+    if len(ranges) > 1 and len(ranges) != (channels := first_readable(train).shape[2]):
+        raise UsageError(
+            f"window has {len(ranges)} ranges, and the images have {counted(channels, 'channel')}; give one for each, "
+            "or one for all"
+        )
+    return Window.of_each(ranges, _usual_dtype(train))
 
 
 def levels_of(

@@ -168,16 +168,19 @@ class Preprocessing:
         if window is None:
             items = items if self.series is None else items.transpose(0, 2, 3, 1)
             return items if self.scaler is None else self.scaler.restore(items)
-        pixels, clipped = window.to_pixels(items.transpose(0, 2, 3, 1))
+        pixels, clipped = window.to_pixels(items)
         if clipped:
             warnings.warn(f"{clipped:.2%} of the values do not fit into {window.dtype} and were clipped", stacklevel=2)
-        return pixels
+        return pixels.transpose(0, 2, 3, 1)
 
     def refuse_unfit(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError where what it makes has another shape, or its windows and scales cannot be divided by."""
-        windows = [part.window for part in (self, self.target, self.motion) if part is not None]
-        if not all(window.low < window.high for window in windows if window is not None):
-            raise ValueError("a window of pixel values is empty")
+        for part in (self, self.target, self.motion):
+            if part is not None and part.window is not None:
+                assert part.channels is not None, "images have channels"
+                ranges = part.window.ranges(part.channels)
+                if len(ranges) != part.channels or not all(low < high for low, high in ranges):
+                    raise ValueError("a window of pixel values is empty, or not one of the images' channels")
         if (len(shape) == 1) != self.vectors or (self.channels is None) != (self.window is None):
             raise ValueError(f"items of shape {shape} are not what the preprocessing makes")
         if self.channels is not None:
@@ -228,11 +231,11 @@ class Preprocessing:
         )
         return cls(
             sizing=None if sizing is None else Sizing(**sizing),
-            window=None if window is None else Window(**window),
+            window=None if window is None else Window.from_dict(window),
             channels=plain["channels"],
             motion=None if motion is None else Motion.from_dict(motion),
             scaler=None if scaler is None else Scaler.from_dict(scaler),
-            target=None if target is None else Target(Window(**target["window"]), target["channels"]),
+            target=None if target is None else Target(Window.from_dict(target["window"]), target["channels"]),
             enlarge=plain["enlarge"],
             table=None if table is None else TableForm.from_dict(table),
             filling=None if plain.get("filling") is None else Filling(**plain["filling"]),

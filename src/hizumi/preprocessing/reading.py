@@ -253,10 +253,11 @@ def _refuse_overflow(image: Shaped[np.ndarray, "c h w"], window: Window, name: s
     if image.dtype.kind != "f":
         return
     with np.errstate(over="ignore"):
-        mapped = window.unit_of(image)
-    if not np.isfinite(mapped).all():
-        worst = float(image[~np.isfinite(mapped)][0])
+        wrong = ~np.isfinite(window.unit_of(image))
+    if wrong.any():
+        channel, row, column = np.argwhere(wrong)[0]
+        low, high = window.ranges(len(image))[channel]
         raise DataError(
-            f"{name}: has a pixel of {worst:g}, too far from the window {window.low:g} to {window.high:g} to be "
-            "computed with; repair or leave out the image"
+            f"{name}: has a pixel of {image[channel, row, column]:g}, too far from the window {low:g} to {high:g} to "
+            "be computed with; repair or leave out the image"
         )

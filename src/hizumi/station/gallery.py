@@ -117,7 +117,7 @@ def _displayed(pixels: Shaped[np.ndarray, "h w c"], window: Window | None) -> UI
     pixels = np.nan_to_num(pixels)
     if window is None or window.dtype != pixels.dtype.name:
         window = Window.of(pixels)
-    return Window.to_display(window.unit_of(pixels).transpose(2, 0, 1)[np.newaxis])[0]
+    return Window.to_display(window.unit_of(pixels.transpose(2, 0, 1))[np.newaxis])[0]
 
 
 @cache

@@ -44,8 +44,11 @@ def normal_class(value: object, where: str) -> None:
 
 RATE = number(0, 1)
 PART = fields({"name": text, "arguments": mapping(anything)})
-WINDOW = fields({"low": number(), "high": number(), "dtype": choice("uint8", "uint16", "float32")})
 CHANNELS = whole(1, LARGEST_CHANNELS)
+WINDOW = fields(
+    {"low": number(), "high": number(), "dtype": choice("uint8", "uint16", "float32")},
+    later={"of_channels": items(items(number(), 2, 2), 0, LARGEST_CHANNELS)},
+)
 SIDE = whole(1, LARGEST_SIDE)
 SIZING = fields({"height": SIDE, "width": SIDE, "mode": choice("resize", "tile"), "overlap": number(0, 0.9)})
 MOTION = fields(

@@ -60,7 +60,10 @@ def refuse_unfit(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         if not _is_finite(tensor):
             raise BundleError(f"its weights {name!r} hold NaN or infinity; fit it again")
     if missing := [name for name in known if name not in state and name.rpartition(".")[2] not in LATER]:
-        raise BundleError(f"its weights lack {missing[0]!r}; use an unchanged copy of the bundle")
+        raise BundleError(
+            f"its weights lack {missing[0]!r}; use an unchanged copy of the bundle, or fit it again where an earlier "
+            "version wrote it"
+        )
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -238,8 +238,9 @@ class SizingArguments:
         str | None,
         typer.Option(
             metavar="LOW,HIGH|auto",
-            help="Pixel values that count as darkest and brightest, such as 0,4095 for 12 bits in 16-bit files; with "
-            "auto, those that most pixels of the good images use.",
+            help="Pixel values that count as darkest and brightest, such as 0,4095 for 12 bits in 16-bit files, or for "
+            "each channel its own, such as 0,255/0,255/0,255/300,900; with auto, those that most pixels of the good "
+            "images use.",
         ),
     ] = None
     nodata: Annotated[
@@ -365,14 +366,17 @@ def parsed_image_size(text: str | None) -> int | tuple[int, int] | None:
     return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
 
 
-def parsed_window(text: str | None) -> "tuple[float, float] | Literal['auto'] | None":
-    """Two numbers from a text such as 0,4095, or auto."""
+def parsed_window(text: str | None) -> "tuple[float, float] | list[tuple[float, float]] | Literal['auto'] | None":
+    """Two numbers from a text such as 0,4095, or two for each channel, such as 0,255/0,4095, or auto."""
     if text is None:
         return None
     if text == "auto":
         return "auto"
     try:
-        low, high = (float(part) for part in text.split(","))
+        ranges = [(float(low), float(high)) for low, high in (part.split(",") for part in text.split("/"))]
     except ValueError:
-        raise UsageError(f"--window {text} is no window; give two numbers, such as 0,4095, or auto") from None
-    return low, high
+        raise UsageError(
+            f"--window {text} is no window; give two numbers, such as 0,4095, or two for each channel, such as "
+            "0,255/0,4095, or auto"
+        ) from None
+    return ranges[0] if len(ranges) == 1 else ranges
