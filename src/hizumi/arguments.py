@@ -7,7 +7,7 @@ read, but not where a bundle is loaded. Ranges are declared in the annotation, b
 
 import inspect
 from abc import ABCMeta
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -306,7 +306,9 @@ def _words(option: Any, plural: bool = False) -> list[str]:
         if len(set(items)) > 1:
             return [f"a tuple of {' and '.join(described(item) for item in items)}"]
         count = "" if Ellipsis in inner else f"{len(items)} "
-        return [f"a tuple of {count}{_listed(_words(items[0], plural=True))}"]
+        return [f"{'tuples' if plural else 'a tuple'} of {count}{_listed(_words(items[0], plural=True))}"]
+    if origin is Sequence:
+        return [f"a list of {_listed(_words(inner[0], plural=True))}"]
     kind = origin or option
     if kind in _NOUNS:
         return [_NOUNS[kind][plural]]

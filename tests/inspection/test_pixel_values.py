@@ -152,11 +152,11 @@ def test_channels_of_images_that_are_no_photographs_have_a_window_each(tmp_path:
     np.testing.assert_allclose(inspector.score_samples(images), alike.score_samples(unit), rtol=1e-5)
     # In every form in which a bundle is read, and in a graph.
     path, exported = save(inspector, tmp_path / "a.hizumi"), tmp_path / "graph.hizumi"
-    export(inspector, exported)
-    for judge in (restore(path), load(path)):
-        np.testing.assert_array_equal(judge.score_samples(images), inspector.score_samples(images))
+    export(inspector, exported, images)
+    scores = [verdict.score for verdict in inspector.inspect(images)]
+    for judge, tolerance in ((restore(path), 0), (load(path), 0), (runtime.load(exported), 1e-4)):
+        np.testing.assert_allclose([verdict.score for verdict in judge.inspect(images)], scores, rtol=tolerance)
         assert judge.preprocessing_.window == inspector.preprocessing_.window
-    np.testing.assert_allclose(runtime.load(exported).score_samples(images), inspector.score_samples(images), rtol=1e-4)
     # And back from a model, each in its own units.
     crops = images.transpose(0, 3, 1, 2)
     np.testing.assert_array_equal(inspector.preprocessing_.to_data(inspector.preprocessing_.to_model(crops)), images)
@@ -182,6 +182,7 @@ def test_channels_that_are_flat_beside_others_are_named_with_the_option_to_give(
 
 def test_what_is_wrong_in_one_channel_is_said_of_that_channel():
     images = of_other_kinds().astype(np.float32)
+    images[..., 2] /= 1000
     images[::4, :2, :, 2] = -9999  # no depth was measured there
     found = findings(fitted(images))
     assert found["far values"].startswith("pixels of channel 3 lie from ")
@@ -196,10 +197,7 @@ def test_what_is_wrong_in_one_channel_is_said_of_that_channel():
     [
         ([(0, 255), (0, 4095)], "window has 2 ranges, and the images have 4 channels"),
         ([(0, 255), (0, 1), (9, 3), (0, 1)], "first value must lie below"),
-        ((0, 255, 3), "give two numbers"),
-        ([(0, 255), (1,)], "give two numbers"),
-        ((0, float("inf")), "give two numbers"),
-        ("all", "give two numbers"),
+        ((0.0, float("inf")), "it must be a tuple of 2 numbers, a list of tuples of 2 numbers, 'auto'"),
         ([], "give two numbers"),
     ],
 )

@@ -125,15 +125,18 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
 
     @final
     def in_view(self, values: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Values (n, positions, ...) of maps on a grid of rows and columns, of the positions that see the region alone.
+        """Values (n, places, ...) of maps on a grid of rows and columns, of the places that see the region alone.
 
-        A score that is the largest value of a map is taken over these; without a region, over all.
+        A score that is the largest value of a map is taken over these; without a region, over all. Places are the
+        grid's positions, or those of several pictures, one after another.
         """
         if self.seen is None:
             return values
         if grid not in self._seen_positions:  # kept, since a graph has no operation that finds them
             self._seen_positions[grid] = positions_on(self.seen, grid)
-        return values[:, self._seen_positions[grid].to(values.device)]
+        seen, positions = self._seen_positions[grid].to(values.device), grid[0] * grid[1]
+        firsts = torch.arange(0, values.shape[1], positions, device=values.device)
+        return values[:, (firsts[:, None] + seen).flatten()]
 
     def working_sizing(self, height: int, width: int) -> Sizing:
         """How images of this size, in pixels, are brought to the one worked on, unless the user says otherwise."""

@@ -73,7 +73,7 @@ class FeatureFront(nn.Module):
         for _, batch in shard.batches():
             moments.add(self._placed(batch).flatten(0, 1))
         moments = moments.of_all(shard)
-        deviation = moments.variance().clamp(min=LEAST_DEVIATION**2).sqrt()
+        deviation = moments.variance()[0].clamp(min=LEAST_DEVIATION**2).sqrt()
         self.mean = moments.mean.float()[:, None, None]
         self.scale = (1 / (DEVIATIONS * deviation)).float()[:, None, None]
 

@@ -12,6 +12,7 @@ from hizumi.data.contrast import flattened
 from hizumi.data.images import CHANNEL_NAMES
 from hizumi.data.sizing import scale_to_shorter_side
 from hizumi.detectors.kept_maps import maps_of
+from hizumi.detectors.position_scale import pictures_in
 from hizumi.errors import UsageError
 from hizumi.networks import efficientnet, residual_network, vision_transformer, wavelets
 from hizumi.networks.efficientnet import EfficientNetLite, as_multiples
@@ -60,8 +61,8 @@ class FixedFeatures(nn.Module):
     """Images (n, c, h, w) to the maps of a network's levels, with the background flattened where asked.
 
     Networks know photographs, in grey and colour. Of images with 2, 4 or more channels they see each channel as a grey
-    picture of its own, or where these are more than 12, the means of as many neighbours as make no more; a level's maps
-    of all of these pictures are put together.
+    picture of its own, or where these are more than 12, the means of as many neighbours as make no more. A level's map
+    has the channels of all of these pictures, one picture after another.
 
     Args:
         shape: Of the images, (c, h, w).
@@ -104,8 +105,8 @@ class FixedFeatures(nn.Module):
                 self.sides, self.stride = self.network.sides, 1
         else:
             self.channels = {level: LEVEL_CHANNELS[kind][level - 1] for level in self.levels}
-        if self.pictures is not None:
-            self.channels = {level: len(self.pictures) * count for level, count in self.channels.items()}
+        self.count = 1 if self.pictures is None else len(self.pictures)
+        self.channels = {level: self.count * channels for level, channels in self.channels.items()}
         rows, columns = (max(1, round(side / PIXELS_PER_POSITION)) for side in self.sides)
         self.grid = (rows, columns)
 
@@ -130,8 +131,7 @@ class FixedFeatures(nn.Module):
             seen: list[Tensor] = self.network(prepared)
             return seen
         apart = prepared[:, self.pictures].mean(2).flatten(0, 1)[:, None]
-        count = len(self.pictures)
-        return [level.reshape(-1, count * level.shape[1], *level.shape[2:]) for level in self.network(apart)]
+        return [level.reshape(-1, self.count * level.shape[1], *level.shape[2:]) for level in self.network(apart)]
 
     def placed(
         self, maps: Mapping[int, Tensor], levels: Sequence[int], neighbourhood: int = 1
@@ -142,21 +142,32 @@ class FixedFeatures(nn.Module):
         """
         return cat([self._on_grid(maps[level], neighbourhood).flatten(2).transpose(1, 2) for level in levels], 2)
 
+    def placed_apart(
+        self, maps: Mapping[int, Tensor], levels: Sequence[int], neighbourhood: int = 1
+    ) -> Float[Tensor, "n places k"]:
+        """As `placed`, for each position of each picture that the images' channels make, one picture after another.
+
+        What shows in one picture alone is lost among the features of many.
+        """
+        of_levels = [self._on_grid(maps[level], neighbourhood) for level in levels]
+        apart = [level.reshape(-1, self.count, level.shape[1] // self.count, *self.grid) for level in of_levels]
+        return cat(apart, 2).flatten(3).transpose(2, 3).flatten(1, 2)
+
     def _on_grid(self, level: Tensor, neighbourhood: int) -> Tensor:
         level = avg_pool2d(level, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)
         if level.shape[2] >= self.grid[0] and level.shape[3] >= self.grid[1]:
             return adaptive_avg_pool2d(level, self.grid)
         return interpolate(level, self.grid, mode="bilinear", align_corners=False)
 
-    def blurred(self, values: Float[Tensor, "n positions"], sigma: float) -> Float[Tensor, "n positions"]:
-        """One value for each position, blurred by a Gaussian of standard deviation `sigma` positions."""
-        return smooth(values.reshape(-1, 1, *self.grid), sigma).flatten(1)
+    def blurred(self, values: Float[Tensor, "n places"], sigma: float) -> Float[Tensor, "n places"]:
+        """One value for each position, or for each of each picture, blurred by a Gaussian of `sigma` positions."""
+        return smooth(values.reshape(-1, 1, *self.grid), sigma).reshape(-1, values.shape[1])
 
-    def as_map(
-        self, values: Float[Tensor, "n positions"], images: Float[Tensor, "n c h w"]
-    ) -> Float[Tensor, "n 1 h w"]:
-        """One value for each position, brought to the size of the images."""
-        return interpolate(values.reshape(-1, 1, *self.grid), images.shape[2:], mode="bilinear", align_corners=False)
+    def as_map(self, values: Float[Tensor, "n places"], images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
+        """One value for each position, the largest of all pictures, brought to the size of the images."""
+        apart = values.reshape(-1, pictures_in(values, self.grid), *self.grid)
+        whole = apart if apart.shape[1] == 1 else apart.amax(1, keepdim=True)
+        return interpolate(whole, images.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _pictures(channels: int) -> Integer[Tensor, "pictures k"] | None:

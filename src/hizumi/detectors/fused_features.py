@@ -119,8 +119,8 @@ class FusedFeatures(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         shard = Shard.of(batches)
-        self.patches.begin()
-        self.gaussians.begin()
+        self.patches.begin(self.features.count)
+        self.gaussians.begin(self.features.count)
         for first, batch in shard.batches():
             placed = self._placed(batch)
             self.patches.add(placed, first)
@@ -154,7 +154,7 @@ class FusedFeatures(Detector):
         return self._placed(images).mean(1)
 
     def _placed(self, images: Tensor) -> Tensor:
-        return self.features.placed(self.features(images), self.levels, self.neighbourhood)
+        return self.features.placed_apart(self.features(images), self.levels, self.neighbourhood)
 
     def _distances(self, images: Tensor) -> tuple[Tensor, Tensor]:
         placed = self._placed(images)

@@ -148,7 +148,7 @@ class GaussianFeatures(Detector):
     def fit_statistics(self, batches: Batches) -> None:
         pooled: list[list[Tensor]] = []
         shard = Shard.of(batches)
-        self.gaussians.begin()
+        self.gaussians.begin(self.features.count)
         for _, batch in shard.batches():
             for axes in MIRRORS if self.flips else ((),):
                 maps = self.features(batch.flip(axes))
@@ -192,7 +192,7 @@ class GaussianFeatures(Detector):
         return [] if self._by_position else [maps[level].mean((2, 3)) for level in self.levels]
 
     def _placed(self, maps: dict[int, Tensor]) -> Tensor:
-        return self.features.placed(maps, self.map_levels, self.neighbourhood)
+        return self.features.placed_apart(maps, self.map_levels, self.neighbourhood)
 
     def _map(self, maps: dict[int, Tensor]) -> Tensor:
         return self.features.blurred(self.gaussians(self._placed(maps)), self.blur)

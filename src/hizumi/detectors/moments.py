@@ -61,10 +61,12 @@ class Moments:
         apart = self.sum / self.count
         return self.products / self.count - apart[..., :, None] * apart[..., None, :]
 
-    def variance(self) -> Float[Tensor, " k"]:
-        """Of each number, over all items and places together."""
+    def variance(self, parts: int = 1) -> Float[Tensor, "parts k"]:
+        """Of each number, over all items and places together, or over each of so many equal parts of the places."""
         squares = self.products.diagonal(dim1=-2, dim2=-1) if self.crossed else self.products
-        of_squares, of_numbers = (_over_places(each) / self.count for each in (squares, self.sum))
+        of_squares, of_numbers = (
+            each.reshape(parts, -1, each.shape[-1]).mean(1) / self.count for each in (squares, self.sum)
+        )
         return of_squares - of_numbers.square()
 
     def _about(self, point: Float[Tensor, " k"]) -> tuple[Tensor, Tensor]:
@@ -75,7 +77,3 @@ class Moments:
         one_way = self.sum[..., :, None] * apart
         products = self.products + one_way + one_way.mT + self.count * torch.outer(apart, apart)
         return self.sum + self.count * apart, products
-
-
-def _over_places(values: Float[Tensor, "*places k"]) -> Float[Tensor, " k"]:
-    return values.reshape(-1, values.shape[-1]).mean(0)

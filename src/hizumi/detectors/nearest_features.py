@@ -126,7 +126,7 @@ class NearestFeatures(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         shard = Shard.of(batches)
-        self.patches.begin()
+        self.patches.begin(self.features.count)
         for first, batch in shard.batches():
             self.patches.add(self._placed(batch), first)
         self.patches.fit(shard)
@@ -146,7 +146,8 @@ class NearestFeatures(Detector):
         if self.reweighting:
             places, closest, far = (self.in_view(part, self.features.grid) for part in (placed, nearest, distances))
             each, worst = torch.arange(len(images), device=images.device), far.argmax(1)
-            terms["weight"] = self.patches.weight(places[each, worst], closest[each, worst], self.reweighting)
+            picture = worst // (far.shape[1] // self.features.count)
+            terms["weight"] = self.patches.weight(places[each, worst], closest[each, worst], self.reweighting, picture)
             score = score * terms["weight"]
         return Anomaly(score, self.features.as_map(blurred, images), terms)
 
@@ -154,7 +155,7 @@ class NearestFeatures(Detector):
         return self._placed(images).mean(1)
 
     def _placed(self, images: Tensor) -> Tensor:
-        return self.features.placed(self.features(images), self.levels, self.neighbourhood)
+        return self.features.placed_apart(self.features(images), self.levels, self.neighbourhood)
 
     def _map(self, placed: Tensor) -> Tensor:
         return self.features.blurred(self.patches(placed)[0], self.blur)

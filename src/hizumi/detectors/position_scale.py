@@ -1,7 +1,7 @@
 """How large a map's values are at each position on normal images, so that no position counts more than another."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from hizumi.errors import NotFittedError
@@ -24,22 +24,26 @@ class PositionScale(nn.Module):
     image is 1 on average.
     """
 
-    mean: Tensor | None  # (positions,)
-    deviation: Tensor | None  # (positions,), a s
+    mean: Tensor | None  # (places,)
+    deviation: Tensor | None  # (places,), a s
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mean", None)
         self.register_buffer("deviation", None)
 
-    def fit(self, values: Float[Tensor, "n positions"], grid: tuple[int, int]) -> None:
-        """Take the moments of normal images' values; `grid` is rows and columns of positions."""
+    def fit(self, values: Float[Tensor, "n places"], grid: tuple[int, int]) -> None:
+        """Take the moments of normal images' values; `grid` is rows and columns of positions.
+
+        Places are these positions, or those of several pictures, one after another, each of which has its own moments.
+        """
         values = values.double()
         own = len(values) / (len(values) + ENOUGH)
         least = LEAST_SPREAD * max(float(values.abs().max()), LEAST_SPREAD)
         common, spread = torch.empty(2, values.shape[1], dtype=values.dtype, device=values.device)
-        rings = _rings(grid).to(values.device)
-        for ring in range(int(rings.max()) + 1):
+        rings = torch.cat([_rings(grid) + RINGS * picture for picture in range(pictures_in(values, grid))])
+        rings = rings.to(values.device)
+        for ring in torch.unique(rings):
             inside = rings == ring
             common[inside] = values[:, inside].mean()
             spread[inside] = values[:, inside].std(correction=0).clamp(min=least)
@@ -50,7 +54,7 @@ class PositionScale(nn.Module):
         self.mean = mean.float()
         self.deviation = (largest * deviation).float()
 
-    def forward(self, values: Float[Tensor, "n positions"]) -> Float[Tensor, "n positions"]:
+    def forward(self, values: Float[Tensor, "n places"]) -> Float[Tensor, "n places"]:
         if self.mean is None or self.deviation is None:
             raise NotFittedError("this PositionScale is not fitted yet; call fit first")
         return (values - self.mean) / self.deviation
@@ -62,5 +66,10 @@ def _rings(grid: tuple[int, int]) -> Int[Tensor, " positions"]:
     return torch.minimum(rows[:, None], columns[None]).clamp(max=RINGS - 1).flatten()
 
 
-def _blurred(values: Float[Tensor, " positions"], grid: tuple[int, int]) -> Float[Tensor, " positions"]:
-    return smooth(values.reshape(1, 1, *grid), REACH).flatten()
+def _blurred(values: Float[Tensor, " places"], grid: tuple[int, int]) -> Float[Tensor, " places"]:
+    return smooth(values.reshape(-1, 1, *grid), REACH).flatten()
+
+
+def pictures_in(values: Shaped[Tensor, "n places ..."], grid: tuple[int, int]) -> int:
+    """Of how many pictures these are the positions, one picture after another."""
+    return values.shape[1] // (grid[0] * grid[1])

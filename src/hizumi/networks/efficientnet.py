@@ -21,7 +21,7 @@ STRIDE = 32
 
 
 class EfficientNetLite(FrozenNetwork):
-    """Images (n, 1 or 3, h, w) in [-1, 1] to a list of feature maps, lowest level first; 1 is the stem, 9 the head.
+    """Images (n, c, h, w) in [-1, 1] to a list of feature maps, lowest level first; 1 is the stem, 9 the head.
 
     The weights are frozen. Images that do not have three channels are replaced by three copies of their channel mean.
     Sides are enlarged to multiples of 32.

@@ -211,13 +211,9 @@ def choose_window(
 
 def _given_window(train: Manifest, window: tuple[float, float] | Sequence[tuple[float, float]]) -> Window:
     """For images of the usual dtype; raises UsageError for what is no range, and too few or too many of them."""
-    try:
-        given = np.array(window, dtype=np.float64)
-    except (TypeError, ValueError):
-        given = np.empty(0)
-    ranges = [(low, high) for low, high in given.reshape(-1, 2).tolist()] if given.shape[-1] == 2 else []
-    if not ranges or given.ndim > 2 or not np.isfinite(given).all():
-        raise UsageError(f"window is {window}; give two numbers, as (0, 4095), or two for each channel in a list")
+    ranges = [(low, high) for low, high in np.array(window, dtype=np.float64).reshape(-1, 2).tolist()]
+    if not ranges:
+        raise UsageError("window is empty; give two numbers, as (0, 4095), or two for each channel")
     if not all(low < high for low, high in ranges):
         raise UsageError(f"window is {window}; its first value must lie below its second")
     if len(ranges) > 1 and len(ranges) != (channels := first_readable(train).shape[2]):
