@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from sklearn.base import clone
 
 from hizumi import runtime
 from hizumi.cli.options.data import parsed_window
@@ -178,6 +179,25 @@ def test_channels_that_are_flat_beside_others_are_named_with_the_option_to_give(
     inspector = fitted(scaled)
     assert inspector.preprocessing_.window.of_channels == ()
     assert "nearly flat channels" not in findings(inspector)
+
+
+@pytest.mark.parametrize(("channels", "is_told"), [(1, False), (3, False), (12, False), (13, True)])
+def test_a_network_that_sees_means_of_channels_is_a_finding(channels: int, is_told: bool):
+    images = np.stack([measured(0, 255, np.uint8, seed) for seed in range(channels)], axis=-1)
+    found = findings(Inspector("gaussian_features", preset="small", image_size=16).fit(images))
+    assert ("channels averaged" in found) == is_told
+    assert not is_told or "means of each 2 neighbouring channels, 7 pictures" in found["channels averaged"]
+    assert "channels averaged" not in findings(fitted(images))
+
+
+def test_windows_of_channels_are_kept_with_what_was_asked_for(tmp_path: Path):
+    window = [(0, 300), (0, 300), (10_000, 65_000), (0, 10)]
+    inspector = fitted(of_other_kinds(), window=window)
+    kept = load(save(inspector, tmp_path / "a.hizumi"))
+    assert kept.get_params()["window"] == tuple(window)
+    again = clone(kept).fit(of_other_kinds())
+    assert again.preprocessing_.window == inspector.preprocessing_.window
+    assert again.preprocessing_.window.of_channels == tuple(window)
 
 
 def test_what_is_wrong_in_one_channel_is_said_of_that_channel():

@@ -151,7 +151,7 @@ class FixedFeatures(nn.Module):
         """
         of_levels = [self._on_grid(maps[level], neighbourhood) for level in levels]
         apart = [level.reshape(-1, self.count, level.shape[1] // self.count, *self.grid) for level in of_levels]
-        return cat(apart, 2).flatten(3).transpose(2, 3).flatten(1, 2)
+        return cat([level.flatten(3).transpose(2, 3) for level in apart], 3).flatten(1, 2)
 
     def _on_grid(self, level: Tensor, neighbourhood: int) -> Tensor:
         level = avg_pool2d(level, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)

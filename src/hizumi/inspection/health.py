@@ -10,6 +10,7 @@ from jaxtyping import Float
 from hizumi.data import Manifest, Store
 from hizumi.data.manifest import Failure
 from hizumi.detectors import Detector
+from hizumi.detectors.fixed_features import MOST_PICTURES, FixedFeatures
 from hizumi.evaluation.inversion import check_inversion
 from hizumi.models.abilities import JudgesPairs
 from hizumi.preprocessing import Preprocessing, in_batches
@@ -56,7 +57,7 @@ def check_detector(
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
     training = gathered(stored_pieces(store, TRAINING_ITEMS))
-    findings = check_window(store) + check_likeness(store) + check_losses(journal.records)
+    findings = check_window(store) + _check_channels(detector) + check_likeness(store) + check_losses(journal.records)
     if not preprocessing.tiled and preprocessing.series is None:  # one scores below the worst of a record
         by_nature = (by_folds and not detector.phases()) or _remembers(detector)
         seen = scores if by_nature else training["score"]
@@ -69,6 +70,23 @@ def check_detector(
         if isinstance(model, JudgesPairs):
             findings += check_inversion(model, torch.from_numpy(training["item"]), noun)
     return findings
+
+
+def _check_channels(detector: Detector) -> list[Finding]:
+    """A finding where a fixed network sees but the means of several channels each."""
+    for part in detector.modules():
+        if isinstance(part, FixedFeatures) and part.pictures is not None and part.pictures.shape[1] > 1:
+            pictures, together = part.pictures.shape
+            return [
+                Finding(
+                    "channels averaged",
+                    "warning",
+                    f"its network sees the means of each {together} neighbouring channels, {pictures} pictures: what "
+                    "shows in one channel alone may not be found",
+                    f"fit on at most {MOST_PICTURES} channels at a time, or on components of them",
+                )
+            ]
+    return []
 
 
 def _remembers(detector: Detector) -> bool:

@@ -26,9 +26,7 @@ def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
 
 def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Undo `plain_parameters`."""
-    arguments: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()
-    }
+    arguments = {name: _in_tuples(value) for name, value in parameters.items()}
     if (training := arguments["training"]) is not None:
         budget = training["budget"]
         if isinstance(budget, Mapping):
@@ -40,6 +38,10 @@ def constructor_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
         if (value := arguments.get(name)) is not None:
             arguments[name] = kind(**value)
     return arguments
+
+
+def _in_tuples(value: Any) -> Any:
+    return tuple(map(_in_tuples, value)) if isinstance(value, list) else value
 
 
 def with_nested(own: Mapping[str, Any], parts: Iterable[str]) -> dict[str, Any]:
