@@ -43,7 +43,7 @@ class Levels:
         return replace(cls._of([sample.ravel() for sample in samples]), of_channels=of_channels)
 
     @classmethod
-    def _of(cls, samples: list[Float[np.ndarray, " k"]]) -> Self:
+    def _of(cls, samples: list[Float[np.ndarray, "_"]]) -> Self:
         """From values of each image."""
         values = np.concatenate(samples)
         low, high = _used(values)
