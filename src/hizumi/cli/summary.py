@@ -207,8 +207,9 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
         ]
         if kinds:
             print_table(console, ["Kind", ">Count", ">Found", ">Missed", ">AUROC"], kinds)
-        if evaluation.image_note:
-            console.print(evaluation.image_note)
+        for note in (evaluation.image_note, evaluation.pixel_note if evaluation.pixel_auroc is not None else ""):
+            if note:
+                console.print(note)
     console.print(headline(content), style="bold")
     for consequence in consequences(content):
         console.print(coloured(f"- {consequence.text}", WARNING if consequence.is_pressing else ""))
