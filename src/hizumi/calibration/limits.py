@@ -206,8 +206,8 @@ def best_f1_threshold(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray
         raise DataError("best-f1 needs labelled anomalous items, and there is none: use the conformal rule")
     if (labels == 1).all():  # then all that lies below the lowest of them is as good
         raise DataError(
-            "best-f1 needs labelled good items beside the anomalous ones, and there is none that the fit has not seen: "
-            "add some, or use the conformal rule"
+            "best-f1 needs labelled good items beside the anomalous ones, and there is none: add some, or use the "
+            "conformal rule"
         )
     if np.isnan(scores).any():
         raise DataError("some labelled scores are NaN: no threshold can be chosen from them")
