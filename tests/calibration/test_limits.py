@@ -193,11 +193,10 @@ def brute_force_f1(scores, labels, threshold):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(-4, 4), st.integers(0, 1)), min_size=1, max_size=25))
+@given(st.lists(st.tuples(st.integers(-4, 4), st.integers(0, 1)), min_size=2, max_size=25))
 def test_best_f1_is_the_best_of_all_thresholds(pairs):
     scores, labels = [float(s) for s, _ in pairs], [y for _, y in pairs]
-    if 1 not in labels:
-        labels[0] = 1
+    labels[:2] = 1, 0
     best = best_f1_threshold(np.array(scores), np.array(labels))
     assert best.f1 == pytest.approx(max(brute_force_f1(scores, labels, t) for t in [*scores, min(scores) - 1]))
     assert brute_force_f1(scores, labels, best.threshold) == pytest.approx(best.f1)
@@ -223,7 +222,11 @@ def test_best_f1_threshold_separates_neighbouring_floats():
 
 @pytest.mark.parametrize(
     ("scores", "labels", "words"),
-    [([1.0, 2.0], [0, 0], "labelled anomalous"), ([math.nan, 2.0], [0, 1], "NaN")],
+    [
+        ([1.0, 2.0], [0, 0], "labelled anomalous"),
+        ([1.0, 2.0], [1, 1], "labelled good items beside"),
+        ([math.nan, 2.0], [0, 1], "NaN"),
+    ],
 )
 def test_best_f1_refuses_what_it_cannot_use(scores, labels, words):
     with pytest.raises(DataError, match=words):

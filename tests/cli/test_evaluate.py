@@ -181,6 +181,29 @@ def test_the_command_that_fit_proposes_works(hizumi, tmp_path):
     assert f"or, where defects are labelled: hizumi evaluate {bundle} LABELLED_IMAGES\n" in outcome.out
 
 
+def test_it_is_said_of_how_many_defects_pixel_metrics_are(hizumi, bundle, parts, tmp_path):
+    for place in sorted(parts.rglob("*.png")):
+        (tmp_path / "there").mkdir(exist_ok=True)
+        shutil.copy(place, tmp_path / "there" / "-".join(place.relative_to(parts).parts))
+    lines = ["mask,label,split,path"]
+    lines += [f",good,train,train-good-{number}.png" for number in range(40)]
+    lines += [f",good,test,test-good-{number}.png" for number in range(10)]
+    lines += [
+        f"{f'ground_truth-hole-{number}_mask.png' if number < 7 else ''},hole,test,test-hole-{number}.png"
+        for number in range(10)
+    ]
+    table = tmp_path / "there" / "list.csv"
+    table.write_text("\n".join(lines), encoding="utf-8")
+    said = "Left out of the pixel metrics: 3 anomalous images without a marked defect."
+    outcome = hizumi("evaluate", bundle, table, "-o", tmp_path / "evaluated")
+    assert said in " ".join(outcome.out.split())
+    outcome = hizumi("compare", table, "-d", "pca", "-o", tmp_path / "compared")
+    assert said in " ".join(outcome.out.split())
+    unmarked = table.with_name("unmarked.csv")
+    unmarked.write_text("\n".join(line[line.index(",") :] for line in lines).replace(",label", "mask,label", 1))
+    assert "pixel metrics" not in hizumi("evaluate", bundle, unmarked, "-o", tmp_path / "evaluated").out
+
+
 def test_bad_masks_lose_nothing_but_themselves(hizumi, bundle, parts, tmp_path):
     folder = tmp_path / "some"
     shutil.copytree(parts, folder)

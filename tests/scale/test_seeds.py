@@ -26,6 +26,17 @@ def test_each_seed_is_a_fit_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
     thresholds = [each["threshold"] for each in outcome.json["seeds"]]
     assert [Path(each["bundle"]).name for each in outcome.json["seeds"]] == [f"parts-{n}.hizumi" for n in (4, 5, 6)]
     assert outcome.json["threshold"]["deviation"] == pytest.approx(stdev(thresholds))
+    said = " ".join(outcome.err.split())
+    assert f"Of the threshold of seed 4: {load(tmp_path / 'parts-4.hizumi').calibration_.threshold.words}" in said
+    found = [
+        (each["options"]["training"]["seed"], finding) for each in outcome.json["seeds"] for finding in each["findings"]
+    ]
+    assert {seed for seed, _ in found} == {4, 5, 6}
+    for seed, finding in found:
+        assert (
+            f"{finding['severity'].capitalize()}: seed {seed}: {finding['message']}. Remedy: {finding['remedy']}."
+            in said
+        )
     assert command(*fit, "--seed", 5).code == 0
     assert load(tmp_path / "parts.hizumi").calibration_.threshold.value == thresholds[1]
 

@@ -204,6 +204,11 @@ def best_f1_threshold(scores: Float[np.ndarray, "n"], labels: Integer[np.ndarray
     """The threshold of largest F1 on labelled scores (1 anomalous, 0 normal); ties go to the fewest alarms."""
     if not (labels == 1).any():
         raise DataError("best-f1 needs labelled anomalous items, and there is none: use the conformal rule")
+    if (labels == 1).all():  # then all that lies below the lowest of them is as good
+        raise DataError(
+            "best-f1 needs labelled good items beside the anomalous ones, and there is none: add some, or use the "
+            "conformal rule"
+        )
     if np.isnan(scores).any():
         raise DataError("some labelled scores are NaN: no threshold can be chosen from them")
     values, inverse = np.unique(scores.astype(np.float64), return_inverse=True)

@@ -45,7 +45,7 @@ def calibrate(
             "--labelled",
             metavar="DATA",
             callback=options.refuse_absent,
-            help="Labelled data with anomalies, for the best-f1 rule.",
+            help="Labelled data, good and anomalous, for the best-f1 rule.",
         ),
     ] = None,
     threshold: Annotated[

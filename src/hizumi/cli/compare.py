@@ -113,6 +113,7 @@ def compare(
     record = record_in(rows)
     on_tests = [
         *dict.fromkeys(note for row in rows if (note := row.get("image_note"))),
+        *dict.fromkeys(note for row in rows if row.get("pixel_auroc") is not None and (note := row.get("pixel_note"))),
         *(f"{sentence}." for sentence in not_told_apart([*found.contents.values()], rows)),
     ]
     _show(console, summary, best_by, noun_of(record), on_tests, wasted_rankings(summary, record), found.failed)

@@ -8,7 +8,7 @@ import typer
 
 from hizumi.cli import options
 from hizumi.cli.console import BAD, GOOD, answer, coloured, print_table
-from hizumi.cli.summary import result_of_fit, show_remarks, show_without_effect, unread
+from hizumi.cli.summary import result_of_fit, show_findings, show_promises, show_remarks, show_without_effect, unread
 from hizumi.errors import UsageError
 from hizumi.storage.files import printable, refuse_unwritable
 
@@ -67,7 +67,7 @@ def _report(
     json_to: str | None,
     for_training_alone: Sequence[str],
 ) -> None:
-    """Each seed's threshold and bundle, how much they differ, and what failed."""
+    """Each seed's threshold and bundle, how much they differ, what they promise, and what is wrong with them."""
     if not seeds.fitted:
         raise next(iter(seeds.failed.values()))
     spreads = {"threshold": seeds.thresholds, "held_out_median": seeds.medians}
@@ -86,7 +86,12 @@ def _report(
         if spread.deviation is not None:
             share = f", {spread.deviation / abs(spread.mean):.1%} of it" if spread.mean else ""
             console.print(f"{name} is {spread.mean:.6g} ± {spread.deviation:.2g} over the seeds{share}.")
-    first = next(iter(seeds.fitted.values()))
+    first_seed, first = next(iter(seeds.fitted.items()))
+    console.print(f"Of the threshold of seed {first_seed}:")
+    show_promises(console, first)
+    for seed, each in seeds.fitted.items():
+        found = [finding.to_dict() for finding in each.findings_]
+        show_findings(console, [finding | {"message": f"seed {seed}: {finding['message']}"} for finding in found])
     show_remarks(console, first.notes_, unread(first.failures_), unread(first.unopened_))
     show_without_effect(console, for_training_alone, [each.options_ for each in seeds.fitted.values()])
     for seed, error in seeds.failed.items():

@@ -59,7 +59,7 @@ def result_of_training(modeller: "Modeller") -> dict[str, Any]:
 
 def show_fit(console: "Console", inspector: "Inspector") -> None:
     """What was fitted, in a table, and everything that a person should know about it."""
-    from hizumi.report.words import few_held_out, scratches_found
+    from hizumi.report.words import scratches_found
 
     options, calibration = inspector.options_, inspector.calibration_
     is_series = options.get("series") is not None
@@ -75,14 +75,22 @@ def show_fit(console: "Console", inspector: "Inspector") -> None:
         ["Time", f"{options['fit_seconds']:.1f} s"],
     ]
     print_table(console, ["Fit", ""], rows)
+    show_promises(console, inspector)
+    if check := scratches_found(options.get("drawn_scratches", ()), calibration):
+        console.print(check)
+    _show_found(console, inspector)
+
+
+def show_promises(console: "Console", inspector: "Inspector") -> None:
+    """What a fit's threshold promises, and what to do where that is less than was asked for."""
+    from hizumi.report.words import few_held_out
+
+    options, calibration = inspector.options_, inspector.calibration_
     noun = noun_of(options)
     show_promise(console, calibration, noun)
     show_promise_over_time(console, inspector)
     if advice := few_held_out(calibration, noun, folds=folds_offered(options)):
         console.print(coloured(advice, WARNING))
-    if check := scratches_found(options.get("drawn_scratches", ()), calibration):
-        console.print(check)
-    _show_found(console, inspector)
 
 
 def holds_tests(manifest: "Manifest") -> bool:
@@ -177,7 +185,7 @@ def show_plan(plan: Mapping[str, Any], json_to: str | None, what: str) -> "Conso
     print_table(console, ["Option", "Value"], flat_options(options))
     unused = [[(each["name"], each["reason"]) for each in plan[name]] for name in ("failures", "unopened")]
     show_remarks(console, plan["notes"], *unused)
-    _show_findings(console, plan["findings"])
+    show_findings(console, plan["findings"])
     estimate = plan["estimate"]
     gib, free = estimate["memory_bytes"] / 2**30, estimate["free_bytes"]
     console.print(
@@ -207,8 +215,9 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
         ]
         if kinds:
             print_table(console, ["Kind", ">Count", ">Found", ">Missed", ">AUROC"], kinds)
-        if evaluation.image_note:
-            console.print(evaluation.image_note)
+        for note in (evaluation.image_note, evaluation.pixel_note if evaluation.pixel_auroc is not None else ""):
+            if note:
+                console.print(note)
     console.print(headline(content), style="bold")
     for consequence in consequences(content):
         console.print(coloured(f"- {consequence.text}", WARNING if consequence.is_pressing else ""))
@@ -217,12 +226,13 @@ def show_assessment(console: "Console", content: "ReportContent") -> None:
 def _show_found(console: "Console", fitted: "Inspector | Modeller") -> None:
     """What was said about the data, and what the health check found, with remedies."""
     show_remarks(console, fitted.notes_, unread(fitted.failures_), unread(fitted.unopened_))
-    _show_findings(console, [finding.to_dict() for finding in fitted.findings_])
+    show_findings(console, [finding.to_dict() for finding in fitted.findings_])
     if not fitted.findings_:
         console.print(coloured("Health check: nothing found.", GOOD))
 
 
-def _show_findings(console: "Console", findings: Iterable[Mapping[str, str]]) -> None:
+def show_findings(console: "Console", findings: Iterable[Mapping[str, str]]) -> None:
+    """What the health check found, with remedies."""
     for each in findings:
         style = BAD if each["severity"] == "problem" else WARNING
         console.print(coloured(f"{each['severity'].capitalize()}: {each['message']}. Remedy: {each['remedy']}.", style))
