@@ -292,3 +292,19 @@ def test_wrong_arguments_are_refused_before_data_are_read(
     setattr(home, name, value)  # the type checker of these tests refuses it as an argument
     with pytest.raises(UsageError, match=message):
         detector.fit("no source at all")
+
+
+def test_a_detector_in_double_precision_takes_any_items_and_one_in_half_is_refused() -> None:
+    images = 2 * torch.rand(16, 1, 16, 16, generator=torch.Generator().manual_seed(0)) - 1
+    options = TrainingOptions(budget=Budget(steps=2), batch_size=8)
+    detector = Reconstruction(Autoencoder(code=4, width=4)).fit(images, options)
+    single = detector.score(images).image
+    double = detector.double().score(images).image
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(double.float(), single)
+    assert torch.equal(detector.model.reconstruct(images), detector.model.reconstruct(images.double()))
+    with pytest.raises(UsageError, match="this Reconstruction was turned into one of float16, in which"):
+        detector.half().score(images)
+    rows = torch.rand(30, 3, generator=torch.Generator().manual_seed(1))
+    with pytest.raises(UsageError, match="this Mahalanobis was turned into one of bfloat16"):
+        Mahalanobis().fit(rows).bfloat16().score(rows)

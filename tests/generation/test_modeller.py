@@ -13,10 +13,13 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from hizumi.data import Failure, Sizing, open_source
+from hizumi.data.stream import TensorSource
 from hizumi.errors import DataError, RunError, ShortageError, UsageError
 from hizumi.generation import Modeller
+from hizumi.generation.health import check_model
 from hizumi.models import DCGAN, VAE, Autoencoder, ConditionalGAN, GatedPixelCNN, ProgressiveGAN
 from hizumi.training import Budget, TrainingOptions
+from hizumi.training.journal import Journal
 
 from .conftest import SHORT, stripes, table
 
@@ -365,3 +368,13 @@ def test_a_preset_gives_the_model_its_settings_and_what_training_leaves_open() -
 def test_rows_are_not_augmented() -> None:
     with pytest.raises(UsageError, match="leave it out for rows of numbers"):
         Modeller(DCGAN(augmentation=("cutout",)), training=SHORT).fit(table(40))
+
+
+def test_items_that_are_all_the_same_are_named_rather_than_measured() -> None:
+    grey = torch.full((12, 1, 16, 16), 90 / 127.5 - 1)
+    model = VAE(latent=2, width=4).fit(grey, TrainingOptions(budget=Budget(steps=2), batch_size=4))
+    (finding,) = check_model(model, TensorSource(grey), Journal())
+    assert (finding.name, finding.severity) == ("items all the same", "problem")
+    assert finding.message.startswith("all 12 images looked at are the same, number by number")
+    grey[0, 0, 0, 0] = 0.0
+    assert "items all the same" not in {each.name for each in check_model(model, TensorSource(grey), Journal())}

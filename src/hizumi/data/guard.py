@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hizumi.errors import DataError
+from hizumi.errors import DataError, UsageError
 from hizumi.shapes import is_bounded
 
 if TYPE_CHECKING:
@@ -75,12 +75,21 @@ def checked_codes(codes: Any, called: str) -> "Tensor":
 
 
 def as_computed(tensor: "Tensor", module: "nn.Module") -> "Tensor":
-    """Doubles in single precision, unless all of the module's numbers are doubles."""
+    """Doubles in single precision, unless all of the module's numbers are doubles; all in double, if its weights are.
+
+    Raises UsageError where a module was turned into one of half precision, in which statistics overflow.
+    """
     import torch
 
-    numbers = (each.dtype for each in (*module.parameters(), *module.buffers()) if each.is_floating_point())
-    double = tensor.dtype == torch.float64 and all(dtype == torch.float64 for dtype in numbers)
-    return tensor if double else tensor.float()
+    numbers = {each.dtype for each in (*module.parameters(), *module.buffers()) if each.is_floating_point()}
+    if short := numbers & {torch.float16, torch.bfloat16}:
+        raise UsageError(
+            f"this {type(module).__name__} was turned into one of {str(short.pop()).removeprefix('torch.')}, in which "
+            'it cannot be computed; fit or load it again, and give precision="bf16-mixed" to Detector.score for speed'
+        )
+    has_weights = any(each.is_floating_point() for each in module.parameters())
+    double = numbers <= {torch.float64} and (has_weights or tensor.dtype == torch.float64)
+    return tensor.double() if double else tensor.float()
 
 
 def _tensor(given: Any, called: str) -> "Tensor":

@@ -284,8 +284,9 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         if is_trusted():
             return items
         checked = checked_items(items, type(self).__name__, self.shape)
+        computed = as_computed(checked, self)
         # Rows keep all their digits until they are standardised: time stamps are no numbers of single precision.
-        return checked if self.vector_mean is not None else as_computed(checked, self)
+        return computed if self.vector_mean is None else checked
 
     def _ready(self, precision: Precision) -> "Detector":
         batch_statistics = any(isinstance(part, Detector) and part.bn_mode == "batch" for part in self.modules())

@@ -34,10 +34,20 @@ def _of_items(model: Trainable, items: Batches, held_out: Batches | None) -> lis
     findings: list[Finding] = []
     crops = torch.Generator().manual_seed(0) if items.views > 1 else None
     some = _spread(items, ITEMS, crops)
+    noun = noun_of_item(tuple(some.shape[1:]))
+    if len(some) > 1 and bool((some == some[0]).all()):  # distances from these have no unit to be told in
+        return [
+            Finding(
+                "items all the same",
+                "problem",
+                f"all {len(some)} {noun}s looked at are the same, number by number: there is nothing to learn",
+                f"look at the {noun}s, and at the window that they were read with",
+            )
+        ]
     if isinstance(model, CanSample):
         features = extractor("pixels")
         findings += check_samples(features(some), features(model.sample(SAMPLES, seed=0)))
-    few, noun = some[: min(len(some), SAMPLES)], noun_of_item(tuple(some.shape[1:]))
+    few = some[: min(len(some), SAMPLES)]
     if isinstance(model, CanReconstruct) and some.ndim == 4:
         unseen = None if held_out is None else _rebuilt(model, _spread(held_out, SAMPLES, crops))
         findings += check_reconstructions(_rebuilt(model, few), unseen, noun)

@@ -158,7 +158,7 @@ def check_reconstructions(training: Rebuilt, held_out: Rebuilt | None = None, no
     items, reconstructions = training
     if len(items) < 2:
         return []
-    mean = items.mean(axis=0)
+    mean = items.mean(axis=0, dtype=np.float64)  # of equal items exactly these, so that they vary by nothing at all
     own, rebuilt = float(np.square(items - mean).mean()), float(reconstructions.var(axis=0).mean())
     if rebuilt < COLLAPSED_SHARE * own:
         return [
