@@ -154,6 +154,31 @@ def test_what_was_learned_from_is_not_evaluated_on_among_other_images(options: d
     assert len(held_out(inspector, open_source(pictures[::2]))) == 30
 
 
+def test_good_images_kept_beside_marked_defects_are_judged() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (46, 16, 16), dtype=np.uint8)
+    marked = open_source(pictures)
+    marked = replace(
+        marked,
+        records=tuple(
+            replace(r, split="test" if i >= 40 else "train", label=int(i >= 40)) for i, r in enumerate(marked.records)
+        ),
+    )
+    inspector = Inspector("nearest_neighbour", image_size=16).fit(marked)  # which scores what it has learned 0
+    found = held_out(inspector, marked)
+    good = [record for record in found.records if record.label == 0]
+    assert (len(found), len(good)) == (14, 8), "a fifth of 40, as the fit has said"
+    assert not set(inspector.calibration_.scores) & {verdict.score for verdict in inspector.inspect(found).verdicts}
+    assert 0.0 not in {verdict.score for verdict in inspector.inspect(found).verdicts}
+    others = open_source(np.random.default_rng(1).integers(0, 256, (46, 16, 16), dtype=np.uint8))
+    others = replace(
+        others,
+        records=tuple(
+            replace(mine, row=theirs.row) for mine, theirs in zip(marked.records, others.records, strict=True)
+        ),
+    )
+    assert len(held_out(inspector, others)) == 6, "of other data, what they mark as test"
+
+
 def test_a_threshold_by_labelled_images_is_set_by_new_ones() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (70, 16, 16), dtype=np.uint8)
     pictures[60:, :, 4:12] = 255

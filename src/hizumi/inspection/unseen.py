@@ -19,9 +19,9 @@ OF_LABELLED = "labelled data: "  # how notes begin on those that set a threshold
 def held_out(inspector: "Fitted", manifest: Manifest) -> Manifest:
     """The records that the fit has not seen.
 
-    Those marked as test where the data say so; of the very data it was fitted on, the rest; of other data, all but
-    images that are among those by their content. Known defects are left out where they have set the threshold, and
-    labelled records that settings were chosen by.
+    Those marked as test where the data say so, and good ones that the fit has kept beside these where none is marked;
+    of the very data it was fitted on, the rest; of other data, all but images that are among those by their content.
+    Known defects are left out where they have set the threshold, and labelled records that settings were chosen by.
     """
     seen = inspector.seen_
     unseen = without_learned(_not_learned_from(inspector, manifest), seen)
@@ -35,16 +35,18 @@ def held_out(inspector: "Fitted", manifest: Manifest) -> Manifest:
 
 
 def _not_learned_from(inspector: "Fitted", manifest: Manifest) -> Manifest:
-    if any(record.split == "test" for record in manifest.records):
-        return manifest.select(split="test")
+    marked = manifest.select(split="test")
+    if any(record.label == 0 for record in marked.records):
+        return marked
+    others = marked if len(marked) else manifest  # of which the fit may have kept good ones beside those marked
     try:
         as_fitted = split(
             manifest, calibration_share=inspector.held_out_share, seed=inspector.options_["training"]["seed"]
         )
     except DataError:  # too little to fit on, so it was not what the inspector was fitted on
-        return manifest
+        return others
     if as_fitted.data_hash() != inspector.options_["data_sha256"]:
-        return manifest
+        return others
     unseen = as_fitted.select(split="test")
     if not len(unseen):
         raise DataError(f"{manifest.name}: all of it was used in the fit; evaluate on other {manifest.noun}s")
