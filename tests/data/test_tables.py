@@ -543,6 +543,10 @@ def test_later_labels_need_not_hold_a_good_one(tmp_path: Path) -> None:
     fitted = opened(tmp_path, "a,b,state\n1,2,fine1\n3,4,leak\n5,6,fine1\n", label_column="state", good="fine1")
     leaks = opened(tmp_path, "a,b,state\n1,2,leak\n3,4,\n", table=fitted.table)
     assert [record.label for record in leaks.records] == [1, None], "an empty label is none, and not good"
+    other = opened(tmp_path, "a,b,state\n1,2,OK\n3,4,leak\n5,6,\n", table=fitted.table)
+    assert [record.label for record in other.records] == [0, 1, None], "it says good in words of its own"
+    both = opened(tmp_path, "a,b,state\n1,2,OK\n3,4,fine1\n", table=fitted.table)
+    assert [record.label for record in both.records] == [1, 0], "what was said of good holds where it is there"
 
 
 @pytest.mark.parametrize("column", ["label", "Label", "kind"])

@@ -35,6 +35,8 @@ from hizumi.data.columns import (
 from hizumi.data.labels import (
     are_classes,
     are_clear,
+    good_again,
+    is_normal,
     labelled_record,
     refuse_absent_good,
     refuse_numbered,
@@ -399,8 +401,10 @@ def _records(table: SourceTable, form: TableForm, names: Sequence[str], options:
     labels = next((as_words(column) for column in table.columns if column.name == form.label_column), None)
     if labels is not None:
         special["label"] = labels
-    good = _good(options) or form.good
     words = special.get("label", special.get("kind"))
+    good = _good(options) or form.good
+    if words is not None and not _good(options) and not good_again(words, good) and any(map(is_normal, words)):
+        good = ()  # another table, which says good in words of its own
     if words is not None and not good and options.normal_class is None:
         _refuse_unclear(words, table, form, options)
     records = [
