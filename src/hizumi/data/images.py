@@ -149,8 +149,13 @@ class Window:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """Invert `dataclasses.asdict`, also for bundles of earlier versions, which have one range for all channels."""
+        """Undo `to_dict`."""
         return cls(**{**plain, "of_channels": tuple((low, high) for low, high in plain.get("of_channels", ()))})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON; where one range is for all channels, as earlier versions read it."""
+        plain = {"low": self.low, "high": self.high, "dtype": self.dtype}
+        return plain | ({"of_channels": [list(each) for each in self.of_channels]} if self.of_channels else {})
 
     @classmethod
     def _of_integers(cls, dtype: np.dtype) -> "Window":

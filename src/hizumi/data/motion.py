@@ -1,7 +1,7 @@
 """Motion between two frames of a clip: dense optical flow, in channels after those of the frame."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Self
 
@@ -38,8 +38,12 @@ class Motion:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """Invert `dataclasses.asdict`."""
+        """Undo `to_dict`."""
         return cls(**{**plain, "window": Window.from_dict(plain["window"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        return asdict(self) | {"window": self.window.to_dict()}
 
     def differences(self, frame_seconds: Iterable[float | None]) -> tuple[str, ...]:
         """That most of some new frames follow one another faster or slower than those learned from."""

@@ -204,13 +204,13 @@ class Preprocessing:
         """Everything, ready for JSON."""
         return {
             "sizing": None if self.sizing is None else asdict(self.sizing),
-            "window": None if self.window is None else asdict(self.window),
+            "window": None if self.window is None else self.window.to_dict(),
             "channels": self.channels,
-            "motion": None if self.motion is None else asdict(self.motion),
+            "motion": None if self.motion is None else self.motion.to_dict(),
             "scaler": None if self.scaler is None else self.scaler.to_dict(),
             "target": None
             if self.target is None
-            else {"window": asdict(self.target.window), "channels": self.target.channels},
+            else {"window": self.target.window.to_dict(), "channels": self.target.channels},
             "enlarge": self.enlarge,
             "table": None if self.table is None else self.table.to_dict(),
             "filling": None if self.filling is None else asdict(self.filling),
