@@ -105,8 +105,8 @@ class FixedFeatures(nn.Module):
                 self.sides, self.stride = self.network.sides, 1
         else:
             self.channels = {level: LEVEL_CHANNELS[kind][level - 1] for level in self.levels}
-        self.count = 1 if self.pictures is None else len(self.pictures)
-        self.channels = {level: self.count * channels for level, channels in self.channels.items()}
+        self.picture_count = 1 if self.pictures is None else len(self.pictures)
+        self.channels = {level: self.picture_count * channels for level, channels in self.channels.items()}
         rows, columns = (max(1, round(side / PIXELS_PER_POSITION)) for side in self.sides)
         self.grid = (rows, columns)
 
@@ -131,7 +131,9 @@ class FixedFeatures(nn.Module):
             seen: list[Tensor] = self.network(prepared)
             return seen
         apart = prepared[:, self.pictures].mean(2).flatten(0, 1)[:, None]
-        return [level.reshape(-1, self.count * level.shape[1], *level.shape[2:]) for level in self.network(apart)]
+        return [
+            level.reshape(-1, self.picture_count * level.shape[1], *level.shape[2:]) for level in self.network(apart)
+        ]
 
     def placed(
         self, maps: Mapping[int, Tensor], levels: Sequence[int], neighbourhood: int = 1
@@ -150,7 +152,10 @@ class FixedFeatures(nn.Module):
         What shows in one picture alone is lost among the features of many.
         """
         of_levels = [self._on_grid(maps[level], neighbourhood) for level in levels]
-        apart = [level.reshape(-1, self.count, level.shape[1] // self.count, *self.grid) for level in of_levels]
+        apart = [
+            level.reshape(-1, self.picture_count, level.shape[1] // self.picture_count, *self.grid)
+            for level in of_levels
+        ]
         return cat([level.flatten(3).transpose(2, 3) for level in apart], 3).flatten(1, 2)
 
     def _on_grid(self, level: Tensor, neighbourhood: int) -> Tensor:

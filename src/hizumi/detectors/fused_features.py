@@ -119,8 +119,8 @@ class FusedFeatures(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         shard = Shard.of(batches)
-        self.patches.begin(self.features.count)
-        self.gaussians.begin(self.features.count)
+        self.patches.begin(self.features.picture_count)
+        self.gaussians.begin(self.features.picture_count)
         for first, batch in shard.batches():
             placed = self._placed(batch)
             self.patches.add(placed, first)

@@ -148,7 +148,7 @@ class GaussianFeatures(Detector):
     def fit_statistics(self, batches: Batches) -> None:
         pooled: list[list[Tensor]] = []
         shard = Shard.of(batches)
-        self.gaussians.begin(self.features.count)
+        self.gaussians.begin(self.features.picture_count)
         for _, batch in shard.batches():
             for axes in MIRRORS if self.flips else ((),):
                 maps = self.features(batch.flip(axes))

@@ -126,7 +126,7 @@ class NearestFeatures(Detector):
 
     def fit_statistics(self, batches: Batches) -> None:
         shard = Shard.of(batches)
-        self.patches.begin(self.features.count)
+        self.patches.begin(self.features.picture_count)
         for first, batch in shard.batches():
             self.patches.add(self._placed(batch), first)
         self.patches.fit(shard)
@@ -146,7 +146,7 @@ class NearestFeatures(Detector):
         if self.reweighting:
             places, closest, far = (self.in_view(part, self.features.grid) for part in (placed, nearest, distances))
             each, worst = torch.arange(len(images), device=images.device), far.argmax(1)
-            picture = worst // (far.shape[1] // self.features.count)
+            picture = worst // (far.shape[1] // self.features.picture_count)
             terms["weight"] = self.patches.weight(places[each, worst], closest[each, worst], self.reweighting, picture)
             score = score * terms["weight"]
         return Anomaly(score, self.features.as_map(blurred, images), terms)
