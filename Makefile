@@ -1,8 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
 PEERS := .venv-peers
-PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
+PIP_OPTIONS :=  # such as --no-compile, which leaves it to the first import
+PIP := $(VENV)/bin/python -m pip install $(PIP_OPTIONS) --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist worksteal
 
 .PHONY: demo test test-slow test-hard test-scale mutants check format docs ledger bench device-check peers venv clean
 

@@ -89,7 +89,12 @@ AnyPart = TypeVar("AnyPart")
 
 def parameters_of(kind: type) -> Mapping[str, inspect.Parameter]:
     """The constructor's parameters by name, `self` left out."""
-    return inspect.signature(kind).parameters
+    return _parameters_of(kind)
+
+
+@cache
+def _parameters_of(constructor: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(constructor).parameters
 
 
 def arguments_of(part: Any) -> dict[str, Any]:

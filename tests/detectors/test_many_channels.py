@@ -9,7 +9,19 @@ from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
 from hizumi import Inspector
-from hizumi.detectors import Detector, GaussianFeatures, NearestFeatures
+from hizumi.detectors import (
+    PCA,
+    Detector,
+    Distillation,
+    FusedFeatures,
+    GaussianFeatures,
+    NearestFeatures,
+    OnFeatures,
+    ReverseDistillation,
+)
+from hizumi.detectors.distillation import DistillationTraining
+from hizumi.detectors.fixed_features import FixedFeatures
+from hizumi.detectors.reverse_distillation import ReverseDistillationTraining
 from hizumi.errors import BundleError
 from hizumi.storage.weights import refuse_unfit
 
@@ -54,6 +66,34 @@ def test_the_score_is_that_of_the_worst_channel_judged_alone(
     assert anomaly.pixel is not None
     # The largest of coarse maps, then brought to the size of the images: no more than the largest of fine ones.
     assert (anomaly.pixel >= torch.stack([each.pixel for each in alone]).amax(0) - 1e-4).all()
+
+
+def test_three_channels_that_are_no_colours_are_seen_one_by_one() -> None:
+    train, test = images(24, seed=7, channels=3), images(6, seed=8, channels=3)
+    anomaly = nearest(colours=False).fit(train).score(test)
+    alone = [nearest().fit(train[:, [channel]]).score(test[:, [channel]]).image for channel in range(3)]
+    torch.testing.assert_close(anomaly.image, torch.stack(alone).amax(0), rtol=2e-4, atol=1e-5)
+    assert not torch.allclose(anomaly.image, nearest().fit(train).score(test).image, rtol=0.01)
+    grey = train[:, :1]  # one channel is a grey picture whatever is said
+    assert torch.equal(nearest(colours=False).fit(grey).score(grey).image, nearest().fit(grey).score(grey).image)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda colours: GaussianFeatures(map_levels=(2, 3), input_size=None, colours=colours),
+        lambda colours: FusedFeatures(levels=(2, 3), input_size=None, memory=50, candidates=200, colours=colours),
+        lambda colours: OnFeatures(PCA(), levels=(2, 3), input_size=None, image_score="detector", colours=colours),
+        lambda colours: Distillation(DistillationTraining((2, 3), colours=colours), score_levels=(2, 3)),
+        lambda colours: ReverseDistillation(ReverseDistillationTraining((2, 3), input_size=None, colours=colours)),
+    ],
+)
+def test_every_detector_on_a_network_can_be_told_so(make: Callable[[bool], Detector]) -> None:
+    for colours, expected in ((True, 1), (False, 3)):
+        detector = make(colours)
+        detector.prepare((3, 32, 40))
+        fixed = [part for part in detector.modules() if isinstance(part, FixedFeatures)]
+        assert [part.picture_count for part in fixed] == [expected]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hizumi.cli.options.data import parsed_window
 from hizumi.data import open_source
 from hizumi.data.levels import Levels, _sample
 from hizumi.data.missing import Filling
+from hizumi.detectors import GaussianFeatures
 from hizumi.errors import DataError, UsageError
 from hizumi.export import export
 from hizumi.generation import Modeller
@@ -188,6 +189,20 @@ def test_a_network_that_sees_means_of_channels_is_a_finding(channels: int, is_to
     assert ("channels averaged" in found) == is_told
     assert not is_told or "means of each 2 neighbouring channels, 7 pictures" in found["channels averaged"]
     assert "channels averaged" not in findings(fitted(images))
+
+
+def test_three_channels_that_have_windows_of_their_own_are_no_colours_unless_it_is_said():
+    images = np.stack([measured(0, 255, np.uint16, seed) for seed in (0, 1, 2)], axis=-1)
+
+    def found(images: np.ndarray, window: object, **settings: object) -> dict[str, str]:
+        detector = GaussianFeatures(map_levels=(2, 3), input_size=None, **settings)
+        return findings(Inspector(detector, image_size=16, window=window).fit(images))
+
+    of_each = [(0, 255), (0, 255), (0, 300)]
+    assert "colours=False" in found(images, of_each)["taken for colours"]
+    assert "taken for colours" not in found(images, of_each, colours=False)
+    assert "taken for colours" not in found(images, (0, 300))
+    assert "taken for colours" not in found(of_other_kinds(), None)
 
 
 def test_windows_of_channels_are_kept_with_what_was_asked_for(tmp_path: Path):

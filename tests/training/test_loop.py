@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ from hizumi.models import VAE, Autoencoder, Flow
 from hizumi.storage import files
 from hizumi.training import Budget, Card, Trainable, TrainingOptions, drop_at
 from hizumi.training.journal import Journal
-from hizumi.training.loop import fit
+from hizumi.training.loop import fit, launched
 from hizumi.training.losses import Losses
 from hizumi.training.options import options_given
 
@@ -412,7 +413,7 @@ RUN = """
     from pathlib import Path
     from hizumi.models import DCGAN
     from hizumi.training import Budget, TrainingOptions
-    from hizumi.training.loop import fit
+    from hizumi.training.loop import fit, launched
     from safetensors.torch import save_file
 
     images = torch.rand(32, 1, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
@@ -617,3 +618,13 @@ class Steep(Trainable):
 def test_a_gradient_that_is_too_long_is_shortened_to_the_norm_asked_for() -> None:
     model = Steep().fit(torch.zeros(4, 1), TrainingOptions(budget=Budget(steps=1)))
     torch.testing.assert_close(model.weights.detach(), -0.1 * 0.5 * torch.tensor([0.6, 0.8]))
+
+
+def test_other_installed_packages_add_nothing_to_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(**_: object) -> None:
+        raise AssertionError("installed packages were looked through for callbacks")
+
+    monkeypatch.setattr("lightning_fabric.utilities.registry.entry_points", asked)
+    with pytest.raises(AssertionError, match="looked through"):
+        Fabric(accelerator="cpu")
+    assert launched(TrainingOptions())._callbacks == []

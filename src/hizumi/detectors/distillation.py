@@ -66,6 +66,8 @@ class DistillationTraining(Trainable):
         flatten: Background lighting to take off first: standard deviation of its blur in pixels. None: leave it.
         weights: A file of the teacher's weights in place of the installed package's.
         sha256: The hash that file must have.
+        colours: Whether three channels are red, green and blue; False where they are not, as of three lights or depths:
+            each is then seen as a grey picture of its own.
     """
 
     card = CARD
@@ -81,6 +83,7 @@ class DistillationTraining(Trainable):
         flatten: PositiveFloat | None = None,
         weights: str | None = None,
         sha256: str | None = None,
+        colours: bool = True,
     ) -> None:
         super().__init__()
         self.levels = levels
@@ -91,12 +94,21 @@ class DistillationTraining(Trainable):
         self.flatten = flatten
         self.weights = weights
         self.sha256 = sha256
+        self.colours = colours
 
     def check(self) -> None:
         check_levels(levels=self.levels)
 
     def build(self, shape: tuple[int, ...]) -> None:
-        self.teacher = FixedFeatures(shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256)
+        self.teacher = FixedFeatures(
+            shape,
+            self.levels,
+            self.input_size,
+            self.flatten,
+            self.weights,
+            self.sha256,
+            colours=self.colours,
+        )
         self.student = Cloner(shape[0], self.teacher.channels, self.width)
         self.optimise("student", self.student.parameters(), learning_rate=self.learning_rate)
 

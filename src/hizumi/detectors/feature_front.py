@@ -30,6 +30,7 @@ class FeatureFront(nn.Module):
         neighbourhood: Features are averaged over so many by so many positions of their level.
         weights: A file of weights in place of the installed package's.
         sha256: The hash that file must have.
+        colours: Whether three channels are red, green and blue.
     """
 
     mean: Tensor | None  # (k, 1, 1)
@@ -43,6 +44,7 @@ class FeatureFront(nn.Module):
         neighbourhood: int,
         weights: str | None,
         sha256: str | None,
+        colours: bool,
     ) -> None:
         super().__init__()
         self.levels = tuple(levels)
@@ -51,6 +53,7 @@ class FeatureFront(nn.Module):
         self.neighbourhood = neighbourhood
         self.weights = weights
         self.sha256 = sha256
+        self.colours = colours
         self.register_buffer("mean", None)
         self.register_buffer("scale", None)
 
@@ -58,7 +61,7 @@ class FeatureFront(nn.Module):
         """Make the network for images of this shape, and forget the moments."""
         with own_random_numbers():  # making it draws weights, which are then replaced
             self.features = FixedFeatures(
-                shape, self.levels, self.input_size, None, self.weights, self.sha256, self.network
+                shape, self.levels, self.input_size, None, self.weights, self.sha256, self.network, self.colours
             )
         self.mean = self.scale = None
 

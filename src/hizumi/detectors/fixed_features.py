@@ -9,7 +9,6 @@ from torch import Tensor, arange, cat, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
 
 from hizumi.data.contrast import flattened
-from hizumi.data.images import CHANNEL_NAMES
 from hizumi.data.sizing import scale_to_shorter_side
 from hizumi.detectors.kept_maps import maps_of
 from hizumi.detectors.position_scale import pictures_in
@@ -60,9 +59,9 @@ def check_odd(**sides: int) -> None:
 class FixedFeatures(nn.Module):
     """Images (n, c, h, w) to the maps of a network's levels, with the background flattened where asked.
 
-    Networks know photographs, in grey and colour. Of images with 2, 4 or more channels they see each channel as a grey
-    picture of its own, or where these are more than 12, the means of as many neighbours as make no more. A level's map
-    has the channels of all of these pictures, one picture after another.
+    Networks know photographs, in grey and colour. Of images with 2, 4 or more channels, or with 3 that are no colours,
+    they see each channel as a grey picture of its own, or where these are more than 12, the means of as many neighbours
+    as make no more. A level's map has the channels of all of these pictures, one picture after another.
 
     Args:
         shape: Of the images, (c, h, w).
@@ -75,6 +74,7 @@ class FixedFeatures(nn.Module):
         weights: A file of weights, for "efficientnet" in place of the installed package's.
         sha256: The hash that file must have.
         kind: "efficientnet", pre-trained; "wavelets", which nothing has trained; or a network with weights of yours.
+        colours: Whether three channels are red, green and blue. False: each is a grey picture of its own.
     """
 
     pictures: Tensor | None  # (pictures, k): the channels whose mean each shows; kept in bundles, as weights are
@@ -88,10 +88,11 @@ class FixedFeatures(nn.Module):
         weights: str | None = None,
         sha256: str | None = None,
         kind: NetworkKind = "efficientnet",
+        colours: bool = True,
     ) -> None:
         super().__init__()
-        self.register_buffer("pictures", _pictures(shape[0]))
-        self.identity = (tuple(shape), tuple(sorted({*levels})), input_size, flatten, weights, sha256, kind)
+        self.register_buffer("pictures", _pictures(shape[0], colours))
+        self.identity = (tuple(shape), tuple(sorted({*levels})), input_size, flatten, weights, sha256, kind, colours)
         self.flatten = flatten
         self.levels = tuple(sorted({*levels}))
         self.network = _network(kind, self.levels, None if weights is None else with_home(weights), sha256)
@@ -175,13 +176,13 @@ class FixedFeatures(nn.Module):
         return interpolate(whole, images.shape[2:], mode="bilinear", align_corners=False)
 
 
-def _pictures(channels: int) -> Integer[Tensor, "pictures k"] | None:
+def _pictures(channels: int, colours: bool) -> Integer[Tensor, "pictures k"] | None:
     """Which channels are seen as one, the last ones filled up by the last; None for photographs, seen as they are.
 
     Three at a time in place of a photograph's colours would be faster. What shows in one place of the three alone,
     above all in that of red or of blue, is then found far less often than in grey.
     """
-    if channels in CHANNEL_NAMES:
+    if channels == 1 or (channels == 3 and colours):
         return None
     together = -(-channels // MOST_PICTURES)
     return arange(-(-channels // together) * together).clamp(max=channels - 1).reshape(-1, together)

@@ -47,6 +47,8 @@ class FusedFeatures(Detector):
         blur: Standard deviation, in patches, of the Gaussian blur of the distances.
         weights: A file of weights in place of the installed package's.
         sha256: The hash that file must have.
+        colours: Whether three channels are red, green and blue; False where they are not, as of three lights or depths:
+            each is then seen as a grey picture of its own.
     """
 
     card = Card(
@@ -80,6 +82,7 @@ class FusedFeatures(Detector):
         blur: Annotated[NonNegativeFloat, Searched(0, 4)] = 1.0,
         weights: str | None = None,
         sha256: str | None = None,
+        colours: bool = True,
     ) -> None:
         super().__init__()
         self.levels = levels
@@ -93,6 +96,7 @@ class FusedFeatures(Detector):
         self.blur = blur
         self.weights = weights
         self.sha256 = sha256
+        self.colours = colours
         self.reference_share = REFERENCE_SHARE
         self.patches = PatchMemory(memory, candidates)
         self.gaussians = PositionGaussians(channels, AROUND, RIDGE)
@@ -114,7 +118,14 @@ class FusedFeatures(Detector):
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.features = FixedFeatures(
-            shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256, self.network
+            shape,
+            self.levels,
+            self.input_size,
+            self.flatten,
+            self.weights,
+            self.sha256,
+            self.network,
+            self.colours,
         )
 
     def fit_statistics(self, batches: Batches) -> None:

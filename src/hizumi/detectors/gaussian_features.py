@@ -53,6 +53,8 @@ class GaussianFeatures(Detector):
         blur: Standard deviation, in positions, of the Gaussian blur of the map.
         weights: A file of weights in place of the installed package's.
         sha256: The hash that file must have.
+        colours: Whether three channels are red, green and blue; False where they are not, as of three lights or depths:
+            each is then seen as a grey picture of its own.
     """
 
     card = Card(
@@ -93,6 +95,7 @@ class GaussianFeatures(Detector):
         blur: Annotated[NonNegativeFloat, Searched(0, 4)] = 1.0,
         weights: str | None = None,
         sha256: str | None = None,
+        colours: bool = True,
     ) -> None:
         super().__init__()
         self.image_score = image_score
@@ -110,6 +113,7 @@ class GaussianFeatures(Detector):
         self.blur = blur
         self.weights = weights
         self.sha256 = sha256
+        self.colours = colours
         self.gaussians = PositionGaussians(channels, around, ridge)
         chooses = len(self.gaussians.around) > 1
         self.reference_share = REFERENCE_SHARE if chooses or (self._by_position and standardised) else 0.0
@@ -143,6 +147,7 @@ class GaussianFeatures(Detector):
             self.weights,
             self.sha256,
             self.network,
+            self.colours,
         )
 
     def fit_statistics(self, batches: Batches) -> None:

@@ -47,6 +47,8 @@ class NearestFeatures(Detector):
         top_share: The score is the mean over this share of the patches, those with the largest values; 0: the max.
         weights: A file of weights in place of the installed package's.
         sha256: The hash that file must have.
+        colours: Whether three channels are red, green and blue; False where they are not, as of three lights or depths:
+            each is then seen as a grey picture of its own.
     """
 
     card = Card(
@@ -85,6 +87,7 @@ class NearestFeatures(Detector):
         top_share: Annotated[Share, Searched(0, 0.1)] = 0.0,
         weights: str | None = None,
         sha256: str | None = None,
+        colours: bool = True,
     ) -> None:
         super().__init__()
         self.levels = levels
@@ -101,6 +104,7 @@ class NearestFeatures(Detector):
         self.top_share = top_share
         self.weights = weights
         self.sha256 = sha256
+        self.colours = colours
         self.reference_share = REFERENCE_SHARE if standardised else 0.0
         self.patches = PatchMemory(memory, candidates, neighbours)
         self.scale = PositionScale()
@@ -121,7 +125,14 @@ class NearestFeatures(Detector):
 
     def build(self, shape: tuple[int, ...]) -> None:
         self.features = FixedFeatures(
-            shape, self.levels, self.input_size, self.flatten, self.weights, self.sha256, self.network
+            shape,
+            self.levels,
+            self.input_size,
+            self.flatten,
+            self.weights,
+            self.sha256,
+            self.network,
+            self.colours,
         )
 
     def fit_statistics(self, batches: Batches) -> None:

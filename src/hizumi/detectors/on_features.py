@@ -94,6 +94,8 @@ class OnFeatures(Detector):
         blur: Standard deviation, in positions, of the Gaussian blur of the map.
         weights: A file of weights in place of the installed package's.
         sha256: The hash that file must have.
+        colours: Whether three channels are red, green and blue; False where they are not, as of three lights or depths:
+            each is then seen as a grey picture of its own.
     """
 
     card = CARD
@@ -129,6 +131,7 @@ class OnFeatures(Detector):
         blur: NonNegativeFloat = 1.0,
         weights: str | None = None,
         sha256: str | None = None,
+        colours: bool = True,
     ) -> None:
         super().__init__()
         self.detector = Likelihood(Flow("positions"), smoothing=0.0) if detector is None else detector
@@ -140,8 +143,9 @@ class OnFeatures(Detector):
         self.blur = blur
         self.weights = weights
         self.sha256 = sha256
+        self.colours = colours
         self.reference_share = REFERENCE_SHARE if image_score == "map" else self.detector.reference_share
-        self.front = FeatureFront(levels, network, input_size, neighbourhood, weights, sha256)
+        self.front = FeatureFront(levels, network, input_size, neighbourhood, weights, sha256, colours)
         self.scale = PositionScale()
         self._trained = tuple(  # its models are registered with the detector
             OnFeaturesTraining(model, self.front, is_first=number == 0)

@@ -41,6 +41,8 @@ class ReverseDistillationTraining(Trainable):
         input_size: Images whose shorter side is below it are enlarged to it for the teacher. None: never.
         weights: A file of the teacher's weights in place of the installed package's.
         sha256: The hash that file must have.
+        colours: Whether three channels are red, green and blue; False where they are not, as of three lights or depths:
+            each is then seen as a grey picture of its own.
     """
 
     card = CARD
@@ -56,6 +58,7 @@ class ReverseDistillationTraining(Trainable):
         input_size: PositiveInt | None = 224,
         weights: str | None = None,
         sha256: str | None = None,
+        colours: bool = True,
     ) -> None:
         super().__init__()
         self.levels = levels
@@ -65,6 +68,7 @@ class ReverseDistillationTraining(Trainable):
         self.input_size = input_size
         self.weights = weights
         self.sha256 = sha256
+        self.colours = colours
 
     def check(self) -> None:
         check_levels(levels=self.levels)
@@ -74,7 +78,9 @@ class ReverseDistillationTraining(Trainable):
             )
 
     def build(self, shape: tuple[int, ...]) -> None:
-        self.teacher = FixedFeatures(shape, self.levels, self.input_size, None, self.weights, self.sha256)
+        self.teacher = FixedFeatures(
+            shape, self.levels, self.input_size, None, self.weights, self.sha256, colours=self.colours
+        )
         channels = [*self.teacher.channels.values()]
         halvings = [LEVEL_HALVINGS[level - 1] for level in self.teacher.levels]
         self.bottleneck = FusedEmbedding(channels, halvings, self.embedding)

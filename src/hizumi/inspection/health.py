@@ -57,7 +57,9 @@ def check_detector(
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
     training = gathered(stored_pieces(store, TRAINING_ITEMS))
-    findings = check_window(store) + _check_channels(detector) + check_likeness(store) + check_losses(journal.records)
+    findings = (
+        check_window(store) + _check_channels(detector, store) + check_likeness(store) + check_losses(journal.records)
+    )
     if not preprocessing.tiled and preprocessing.series is None:  # one scores below the worst of a record
         by_nature = (by_folds and not detector.phases()) or _remembers(detector)
         seen = scores if by_nature else training["score"]
@@ -72,10 +74,22 @@ def check_detector(
     return findings
 
 
-def _check_channels(detector: Detector) -> list[Finding]:
-    """A finding where a fixed network sees but the means of several channels each."""
+def _check_channels(detector: Detector, store: Store) -> list[Finding]:
+    """A finding where a fixed network sees means of channels, or takes for colours what hardly are any."""
     for part in detector.modules():
-        if isinstance(part, FixedFeatures) and part.pictures is not None and part.pictures.shape[1] > 1:
+        if not isinstance(part, FixedFeatures):
+            continue
+        if part.pictures is None and store.shape[0] == 3 and store.window is not None and store.window.of_channels:
+            return [
+                Finding(
+                    "taken for colours",
+                    "warning",
+                    "its network sees the three channels, which have windows of their own, as red, green and blue: "
+                    "what shows in one channel alone may not be found where they are no colours",
+                    "colours=False (--set colours=false) has each channel seen as a picture of its own",
+                )
+            ]
+        if part.pictures is not None and part.pictures.shape[1] > 1:
             pictures, together = part.pictures.shape
             return [
                 Finding(

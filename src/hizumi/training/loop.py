@@ -53,15 +53,14 @@ def make_fabric(options: TrainingOptions) -> "Fabric":
 
     In a process that is in a group already, such as one that Ray or torchrun has made, it joins that.
     """
-    from lightning_fabric import Fabric
-
     from hizumi.training.joined import JoinedGroup, in_group, processes_here
+    from hizumi.training.plain_fabric import PlainFabric
 
     joins = in_group()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # no greetings
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # raised by its start-up code; users can do nothing about them
-        return Fabric(
+        return PlainFabric(
             accelerator=options.accelerator,
             devices=processes_here() if joins else options.devices,
             num_nodes=options.num_nodes,
