@@ -42,7 +42,7 @@ CAUSES = {
         "Besides the recurrence a step has convolutions and logits of all pixels, which are the same in both ways."
     ),
     "start": (
-        "With torch, three quarters are the import of torch. By the runtime, `hizumi inspect` takes some .2 s longer "
+        "With torch, three quarters are the import of torch. By the runtime, `hizumi inspect` takes some .15 s longer "
         "than `python -m hizumi.runtime`, for the parser and printer of its command line; the rest is NumPy, the "
         "engine, and 43 MB of weights, which are read, checked and unpacked."
     ),

@@ -70,6 +70,7 @@ def _fresh(*arguments: object, exits: int = 0) -> Run:
 
     def run() -> Timing:
         environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each start would compile what users have compiled once
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         done = subprocess.run(command, capture_output=True, env=environment)
         if done.returncode != exits:
