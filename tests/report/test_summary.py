@@ -6,8 +6,9 @@ import pytest
 
 from hizumi.calibration import Calibration, Verdict
 from hizumi.evaluation import evaluate
-from hizumi.report import ReportContent, summarise
+from hizumi.report import summarise
 from hizumi.report.tables import not_told_apart, ranked_by, wasted_rankings
+from hizumi.runs.results import verdict_rows
 
 
 def test_summary_is_mean_and_deviation_of_the_runs() -> None:
@@ -37,17 +38,18 @@ def test_a_threshold_that_wastes_a_good_ranking_is_said() -> None:
     assert wasted_rankings([{"detector": "pca"}], {}) == []
 
 
-def compared(scores: dict[str, np.ndarray], groups: list[str] | None = None) -> tuple[list[ReportContent], list[Any]]:
+def compared(scores: dict[str, np.ndarray], seed: int = 0) -> tuple[list[Any], list[Any]]:
     calibration = Calibration.fit(np.linspace(0, 1, 40))
-    contents, rows = [], []
+    rows, of_all = [], []
     for name, each in scores.items():
         verdicts = [Verdict(f"{place}.png", False, float(score), 0.5, 0.5, {}) for place, score in enumerate(each)]
         labels = [int(place >= len(each) // 2) for place in range(len(each))]
         kinds = ["crack" if label else "good" for label in labels]
-        evaluation = evaluate(verdicts, labels=labels, kinds=kinds, masks=None, groups=groups, calibration=calibration)
-        contents.append(ReportContent(name, "", name, verdicts, calibration, evaluation))
-        rows.append({"detector": name, **evaluation.to_dict()})
-    return contents, rows
+        evaluation = evaluate(verdicts, labels=labels, kinds=kinds, masks=None, calibration=calibration)
+        run = {"detector": name, "seed": seed}
+        rows.append(run | evaluation.to_dict())
+        of_all += [run | row for row in verdict_rows(verdicts, kinds, labels, [("odd.png", "cannot be read")])]
+    return rows, of_all
 
 
 def test_detectors_that_the_images_do_not_tell_apart_are_named() -> None:
@@ -55,12 +57,28 @@ def test_detectors_that_the_images_do_not_tell_apart_are_named() -> None:
     hard, labels = generator.normal(size=120), np.repeat([0, 1], 60)
     scores = {"best": 2 * labels + hard, "alike": 1.9 * labels + hard, "worse": 0.9 * labels + hard}
     scores["alike"] = scores["alike"] + 0.4 * generator.normal(size=120)
-    (sentence,) = not_told_apart(*compared(scores))
+    (sentence,) = not_told_apart(*compared(scores), {})
     assert sentence.startswith("These images do not tell whether best is better than alike: their AUROC differs by 0.0")
-    contents, rows = compared(scores)
-    assert not_told_apart(contents, [*rows, rows[0]]) == [], "several runs of one have a deviation"
-    few = not_told_apart(*compared(scores, [f"part {place // 60}" for place in range(120)]))
+    parts = {f"{place}.png": place // 60 for place in range(120)}
+    few = not_told_apart(*compared(scores), parts)
     assert len(few) == 2, "photographs of one good and one bad part tell nobody apart"
+
+
+def test_several_runs_tell_apart_what_one_does_not_and_the_reverse() -> None:
+    generator = np.random.default_rng(1)
+    hard, labels = generator.normal(size=120), np.repeat([0, 1], 60)
+
+    def sentences(distances: list[tuple[float, float]]) -> list[str]:
+        rows, verdicts = [], []
+        for seed, (one, other) in enumerate(distances):
+            noise = 0.6 * generator.normal(size=(2, 120))
+            scores = {"one": one * labels + hard + noise[0], "other": other * labels + hard + noise[1]}
+            rows += compared(scores, seed)[0]
+            verdicts += compared(scores, seed)[1]
+        return not_told_apart(rows, verdicts, {})
+
+    assert sentences([(2.0, 1.2)]) == sentences([(2.0, 1.2)] * 3) == []
+    assert len(sentences([(2.0, 1.2), (1.2, 1.5), (2.4, 1.6)])) == 1, "other seeds might have the other one first"
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def compare(
     report = options.shown_place(output / "report.html")
 
     from hizumi.data.masks import check_masks
+    from hizumi.data.splitting import units_by_name
     from hizumi.report import summarise, write_comparison
     from hizumi.report.tables import not_told_apart, ranked_by, record_in, wasted_rankings
     from hizumi.scale.comparing import Comparing
@@ -103,7 +104,10 @@ def compare(
     notes = list(dict.fromkeys([*manifest.notes, *(note for row in rows for note in row["notes"])]))
     result = comparison_result(manifest.name, best_by, summary, rows, found.failed, notes, failures, unopened)
     contents = list(found.contents.values())
-    write_comparison(output / "report.html", contents, rows, data=manifest.name, failed=found.failed)
+    undecided = not_told_apart(rows, verdicts, units_by_name(manifest))
+    write_comparison(
+        output / "report.html", contents, rows, data=manifest.name, failed=found.failed, not_told_apart=undecided
+    )
     write_json(output / "result.json", result)
     write_csv(output / "runs.csv", comparison_rows(rows))
     in_runs = {verdict["name"] for verdict in verdicts}
@@ -114,7 +118,7 @@ def compare(
     on_tests = [
         *dict.fromkeys(note for row in rows if (note := row.get("image_note"))),
         *dict.fromkeys(note for row in rows if row.get("pixel_auroc") is not None and (note := row.get("pixel_note"))),
-        *(f"{sentence}." for sentence in not_told_apart([*found.contents.values()], rows)),
+        *(f"{sentence}." for sentence in undecided),
     ]
     _show(console, summary, best_by, noun_of(record), on_tests, wasted_rankings(summary, record), found.failed)
     show_remarks(console, notes, failures, unopened)

@@ -108,6 +108,13 @@ def numbers_of_units(manifest: Manifest) -> list[int]:
     return [numbers[index] for index in range(len(manifest))]
 
 
+def units_by_name(manifest: Manifest) -> dict[str, int]:
+    """The numbers of units by the names of records; empty for series, whose records are cut up first."""
+    if manifest.series is not None:
+        return {}
+    return dict(zip((record.name for record in manifest.records), numbers_of_units(manifest), strict=True))
+
+
 def check_disjoint(manifest: Manifest) -> tuple[str, ...]:
     """Check that no image is in two splits, by path, by content, or by group; returns notes.
 

@@ -23,7 +23,7 @@ from hizumi.report.content import ANOMALOUS, NORMAL, ReportContent, Tile
 from hizumi.report.panels import TILE_PIXELS, thumbnail, tiles_of
 from hizumi.report.rates import at_rates
 from hizumi.report.style import colours, png, svg
-from hizumi.report.tables import RANKINGS, measures_of, not_told_apart, ranked_by, record_in, summarise, wasted_rankings
+from hizumi.report.tables import RANKINGS, measures_of, ranked_by, record_in, summarise, wasted_rankings
 from hizumi.report.trace_words import describe_trace, describe_windows
 from hizumi.report.traces import Trace
 from hizumi.runs.known_defects import FoundAmongKnown
@@ -70,12 +70,13 @@ def write_comparison(
     *,
     data: str = "",
     failed: Mapping[str, Exception] | None = None,
+    not_told_apart: Sequence[str] = (),
 ) -> Path:
     """Write a table of detectors, mean and standard deviation over the runs in `rows`, then a section for each content.
 
     The best come first. A row is one run: "detector", "seed", and the keys of `Evaluation.to_dict()`; a content is that
     of one run of its detector. `data` is what they were compared on, `failed` says why detectors, or some of their
-    runs, have none.
+    runs, have none, and `not_told_apart` which of them may be as good as the best (`tables.not_told_apart`).
     """
     page = environment().get_template("comparison.html.jinja")
     summary, failed = summarise(rows), failed or {}
@@ -90,7 +91,7 @@ def write_comparison(
         "summary": summary,
         "ranking": RANKINGS[ranked_by(rows)],
         "wasted": wasted_rankings(summary, record_in(rows)),
-        "not_told_apart": not_told_apart(contents, rows),
+        "not_told_apart": not_told_apart,
         "measures": {key: name for key, name in measures.items() if any(key in line for line in summary)},
         "runs": len(rows),
         "runs_of": {line["detector"]: line["runs"] for line in summary},

@@ -1,15 +1,14 @@
 """Summary table of many runs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from hizumi.evaluation import Estimate, Evaluation
-from hizumi.evaluation.paired import auroc_difference
+from hizumi.evaluation import Estimate
+from hizumi.evaluation.paired import Pair, auroc_difference
 from hizumi.evaluation.pixels import part_of
-from hizumi.report.content import ReportContent
 from hizumi.runs.nouns import folds_offered, noun_of
 
 MEASURES = {
@@ -40,6 +39,8 @@ def ranked_by(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 GOOD_RANKING, FEW_FOUND = 0.9, 0.5  # an AUROC, and the share of defects found at the threshold
+
+_Judged = dict[str, tuple[float, int]]  # score and label of each image, by name
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -97,20 +98,27 @@ def wasted_rankings(summary: Sequence[Mapping[str, Any]], record: Mapping[str, A
     return sentences
 
 
-def not_told_apart(contents: Sequence[ReportContent], rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence on each detector that may be as good as the best, by the images that both judged; where each ran once.
+def not_told_apart(
+    rows: Sequence[Mapping[str, Any]], verdicts: Iterable[Mapping[str, Any]], units: Mapping[str, Hashable]
+) -> list[str]:
+    """A sentence on each detector that may be as good as the best, by the images that both judged.
 
-    Each had an interval of its own, and those of two may overlap although the same images tell them apart.
+    Each has an interval of its own, and those of two may overlap although the same images tell them apart. `rows` holds
+    one run each; `verdicts` one of a run each, with "detector", "seed", and the keys of `verdict_rows`; `units` by name
+    the unit of images that were not drawn independently of each other; others are their own.
     """
-    evaluations = {each.detector: each.evaluation for each in contents if each.evaluation is not None}
-    ranking = [line["detector"] for line in summarise(rows)]
-    if ranked_by(rows) != "image_auroc" or len(rows) != len(evaluations) or not evaluations.keys() >= {*ranking}:
+    if ranked_by(rows) != "image_auroc":
         return []
-    best, *others = ranking
+    judged: dict[str, dict[int, _Judged]] = {}
+    for verdict in verdicts:
+        if verdict.get("score") is not None and verdict["label"] is not None:
+            of_run = judged.setdefault(verdict["detector"], {}).setdefault(verdict["seed"], {})
+            of_run[verdict["name"]] = (verdict["score"], verdict["label"])
+    best, *others = (line["detector"] for line in summarise(rows))
     sentences = []
     for other in others:
-        difference = _difference(evaluations[best], evaluations[other])
-        if difference.low <= 0:
+        difference = _difference(judged.get(best, {}), judged.get(other, {}), units)
+        if difference is not None and difference.low <= 0:
             noun = noun_of(record_in(rows))
             sentences.append(
                 f"These {noun}s do not tell whether {best} is better than {other}: their AUROC differs by "
@@ -119,16 +127,17 @@ def not_told_apart(contents: Sequence[ReportContent], rows: Sequence[Mapping[str
     return sentences
 
 
-def _difference(best: Evaluation, other: Evaluation) -> Estimate:
-    """Of AUROC, by the labelled images that both could read."""
-    places = {name: place for place, name in enumerate(other.names)}
-    shared = [place for place, name in enumerate(best.names) if name in places and best.labels[place] >= 0]
-    return auroc_difference(
-        best.scores[shared],
-        other.scores[[places[best.names[place]] for place in shared]],
-        best.labels[shared],
-        units=None if best.units is None else best.units[shared].tolist(),
-    )
+def _difference(
+    best: Mapping[int, _Judged], other: Mapping[int, _Judged], units: Mapping[str, Hashable]
+) -> Estimate | None:
+    """Of AUROC, by the labelled images that both could read, in fits with the same seeds; None where there are none."""
+    pairs = []
+    for seed in best.keys() & other.keys():
+        shared = [name for name in best[seed] if name in other[seed]]
+        scores, others = (np.array([each[seed][name][0] for name in shared]) for each in (best, other))
+        labels = np.array([best[seed][name][1] for name in shared], dtype=np.int64)
+        pairs.append(Pair(scores, others, labels, [units.get(name, name) for name in shared]))
+    return auroc_difference(pairs) if pairs else None
 
 
 def record_in(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
