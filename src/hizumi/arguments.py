@@ -120,6 +120,13 @@ def parts_of(part: Any) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{place}", item) for place, item in enumerate(value) if is_part(item))
 
 
+def all_parts_of(part: Any) -> Iterator[tuple[str, Any]]:
+    """As `parts_of`, with the parts of each after it: "detectors.0", "detectors.0.model"."""
+    for path, inner in parts_of(part):
+        yield path, inner
+        yield from ((f"{path}.{within}", each) for within, each in all_parts_of(inner))
+
+
 def located(part: Any, path: str, called: str = "") -> str:
     """The full path of an argument named in short: "latent" may be "model.latent".
 
@@ -207,6 +214,12 @@ def check_arguments(part: Any, called: str = "") -> None:
         check_argument(type(part), name, value, f"{called}: {name}")
     for path, inner in parts_of(part):
         check_arguments(inner, f"{called}.{path}")
+    places: dict[int, str] = {}
+    for path, inner in all_parts_of(part):
+        if (first := places.setdefault(id(inner), path)) != path:
+            raise UsageError(
+                f"{called}: {first} and {path} are one {type(inner).__name__}; give each an object of its own"
+            )
     if is_part(part):
         part.check()
 

@@ -1,5 +1,7 @@
 """AnoGAN's search and score against torch's own Adam, closed forms and hand-computed cases on tiny linear networks."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -58,10 +60,10 @@ def convolutional() -> DCGAN:
 
 
 def searching(gan: DCGAN, **arguments: object) -> AnoGAN:
-    """A detector, taken for fitted, over a GAN that is."""
-    detector = AnoGAN(gan, **arguments)
-    detector.build((1, 16, 16))
-    detector.shape = (1, 16, 16)
+    """A detector over a GAN that is fitted, as a bundle is loaded."""
+    weights = deepcopy(gan.state_dict())
+    detector = AnoGAN(gan, **arguments).prepare((1, 16, 16))
+    gan.load_state_dict(weights)
     return detector
 
 

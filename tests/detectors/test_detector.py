@@ -1,5 +1,6 @@
 """What the contract itself does for every detector: phases and their budgets, data held out as reference."""
 
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,11 +29,13 @@ from hizumi.detectors import (
     GANomaly,
     Likelihood,
     Mahalanobis,
+    NearestNeighbour,
+    OneClassSVM,
     Reconstruction,
     SkipGANomaly,
 )
 from hizumi.detectors.f_anogan import FAnoGANEncoding
-from hizumi.errors import DataError, UsageError
+from hizumi.errors import DataError, NotFittedError, UsageError
 from hizumi.inspection import Inspector
 from hizumi.inspection.health import check_detector
 from hizumi.models import DCGAN, Autoencoder, GatedPixelCNN
@@ -308,3 +311,57 @@ def test_a_detector_in_double_precision_takes_any_items_and_one_in_half_is_refus
     rows = torch.rand(30, 3, generator=torch.Generator().manual_seed(1))
     with pytest.raises(UsageError, match="this Mahalanobis was turned into one of bfloat16"):
         Mahalanobis().fit(rows).bfloat16().score(rows)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-30, 1e30])
+def test_the_unit_of_a_column_makes_no_difference(unit: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows, new = torch.randn(2, 60, 4, generator=generator, dtype=torch.float64).unbind()
+    units = torch.tensor([1.0, 1.0, unit, unit], dtype=torch.float64)
+    for make in (Mahalanobis, PCA, NearestNeighbour):
+        expected, scores = make().fit(rows).score(new), make().fit(rows * units).score(new * units)
+        torch.testing.assert_close(scores.image, expected.image, rtol=1e-5, atol=1e-6)
+
+
+def test_a_column_too_small_for_single_precision_is_refused() -> None:
+    rows = torch.randn(20, 2, dtype=torch.float64) * torch.tensor([1.0, 5e-41], dtype=torch.float64)
+    with pytest.raises(
+        DataError, match=r"^column 2 given to PCA varies by \d.*e-41, which single precision cannot hold"
+    ):
+        PCA().fit(rows)
+
+
+def test_a_part_that_another_fit_has_taken_over_is_noticed() -> None:
+    options = TrainingOptions(budget=Budget(steps=1))
+    images, others = torch.rand(2, 8, 1, 8, 8).unbind()
+    model = Autoencoder(code=2, width=4)
+    first = Reconstruction(model).fit(images, options)
+    kept = deepcopy(first)
+    expected = first.score(images).image
+    second = Reconstruction(model).fit(others, options)
+    second.score(images)
+    with pytest.raises(NotFittedError, match="another fit has taken over a part of this Reconstruction; give each"):
+        first.score(images)
+    assert torch.equal(kept.score(images).image, expected), "a copy has parts of its own"
+    assert torch.equal(first.fit(images, options).score(images).image, expected)
+    model.fit(others, options)
+    with pytest.raises(NotFittedError, match="taken over a part of this Reconstruction"):
+        first.embed(images)
+
+
+def test_a_member_that_is_fitted_by_itself_is_no_longer_the_ensemble_s() -> None:
+    rows = torch.randn(40, 3)
+    member = PCA()
+    ensemble = Ensemble((Mahalanobis(), member)).fit(rows)
+    ensemble.score(rows)
+    member.fit(2 * rows + 1)
+    with pytest.raises(NotFittedError, match="taken over a part of this Ensemble"):
+        ensemble.score(rows)
+
+
+def test_one_part_in_two_places_is_refused() -> None:
+    member, model = PCA(), Autoencoder(code=2, width=4)
+    with pytest.raises(UsageError, match=r"^Ensemble: detectors.0 and detectors.1 are one PCA; give each an object"):
+        Ensemble((member, member)).fit(torch.randn(20, 3))
+    with pytest.raises(UsageError, match=r"detectors.0.model and detectors.1.features are one Autoencoder"):
+        Ensemble((Reconstruction(model), OneClassSVM(model))).fit(torch.rand(8, 1, 8, 8))

@@ -52,6 +52,18 @@ def test_held_out_unlike_training() -> None:
     assert of_folds.remedy == "give more images, or shorten the training"  # there is no second set to look at
 
 
+@pytest.mark.parametrize("by_folds", [False, True])
+def test_what_trains_nothing_is_not_told_to_train_longer_or_less(by_folds: bool) -> None:
+    rng = np.random.default_rng(0)
+    constant, unlike = np.full(50, 3.0), (rng.normal(size=200), rng.normal(4, 1, size=50))
+    for training, held_out in ((constant, constant), unlike):
+        (trained,) = check_scores(training, held_out, by_folds=by_folds)
+        (untrained,) = check_scores(training, held_out, by_folds=by_folds, is_trained=False)
+        assert "train" in trained.remedy
+        assert "train" not in untrained.remedy
+        assert (untrained.name, untrained.message) == (trained.name, trained.message)
+
+
 def test_false_findings_are_rare() -> None:
     rng = np.random.default_rng(1)
     found = sum(bool(check_scores(rng.gamma(2, size=100), rng.gamma(2, size=25))) for _ in range(500))

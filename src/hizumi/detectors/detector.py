@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 import torch
 from torch import Tensor, nn
 
-from hizumi.arguments import Configurable, PositiveInt, check_arguments, check_value, parts_of
+from hizumi.arguments import Configurable, PositiveInt, all_parts_of, check_arguments, check_value, parts_of
 from hizumi.data.guard import as_computed, checked_items, is_trusted, trusted
 from hizumi.data.progress import Observer
+from hizumi.data.scaling import ROUNDING
 from hizumi.data.seeds import seed_for
 from hizumi.data.sizing import Sizing
 from hizumi.data.stream import Batches, FewerViews, TensorSource, View, as_source, dealt, in_order
@@ -80,6 +81,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     follows_chi_square: ClassVar[bool] = False  # scores of Gaussian data do, with `degrees_of_freedom`
 
     shape: tuple[int, ...] | None
+    preparations: int  # times that it was built anew, by a fit of its own or of a detector that it is a part of
     bn_mode: BatchNormMode = "eval"  # how batch norm normalises while scoring
     reference_share: float  # of the normal data, which nothing is trained on and `fit_reference` sees
     degrees_of_freedom: int | None  # of the chi-square law that normal scores follow, None where they follow none
@@ -97,6 +99,8 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         self.register_buffer("vector_mean", None)
         self.register_buffer("vector_scale", None)
         self.register_buffer("seen", None)
+        self.preparations = 0
+        self._preparations_of_parts: list[int] = []
         self._seen_positions: dict[tuple[int, int], Tensor] = {}
         self._ready_copies = Ready[Detector]()
 
@@ -163,6 +167,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             for phase in self.phases():
                 phase.prepare(shape)
             _build(self, self.shape)
+        self._preparations_of_parts = self._counted_preparations()
         return self.eval()
 
     @final
@@ -220,6 +225,7 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             estimated(lambda: self._take_statistics(training, reference, device), called, source, fabric)
         self.to(device)
         self.shape = source.shape
+        self._preparations_of_parts = self._counted_preparations()
         return self
 
     def forward(self, items: Any) -> Anomaly:
@@ -283,10 +289,18 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
         if is_trusted():
             return items
+        if self._preparations_of_parts != self._counted_preparations():
+            raise NotFittedError(
+                f"another fit has taken over a part of this {type(self).__name__}; give each detector parts of its "
+                "own, and fit this one again"
+            )
         checked = checked_items(items, type(self).__name__, self.shape)
         computed = as_computed(checked, self)
         # Rows keep all their digits until they are standardised: time stamps are no numbers of single precision.
         return computed if self.vector_mean is None else checked
+
+    def _counted_preparations(self) -> list[int]:
+        return [self.preparations, *(part.preparations for _, part in all_parts_of(self))]
 
     def _ready(self, precision: Precision) -> "Detector":
         batch_statistics = any(isinstance(part, Detector) and part.bn_mode == "batch" for part in self.modules())
@@ -328,10 +342,19 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
         if len(source.shape) != 1:
             return source
         rows = torch.cat(list(in_order(source))).double()
-        deviation = rows.std(dim=0, correction=0)
+        largest = rows.abs().amax(0).clamp(min=torch.finfo(rows.dtype).tiny)
+        relative = (rows / largest).std(dim=0, correction=0)  # squares of the smallest numbers are 0
+        varies, deviation = relative > ROUNDING, relative * largest
+        too_small = varies & (deviation < torch.finfo(torch.float32).tiny)
+        if too_small.any():
+            place = int(too_small.nonzero()[0])
+            raise DataError(
+                f"column {place + 1} given to {type(self).__name__} varies by {float(deviation[place]):.2g}, which "
+                "single precision cannot hold; give it in a smaller unit"
+            )
         self.vector_mean = rows.mean(dim=0)
         # A column that never varied keeps its own unit: any change in it stays visible.
-        self.vector_scale = torch.where(deviation > 1e-12 * rows.abs().amax(0).clamp(min=1), deviation, 1.0).float()
+        self.vector_scale = torch.where(varies, deviation, 1.0).float()
         return View(source, function=self._standardise)
 
     @torch.no_grad()
@@ -381,6 +404,7 @@ def _region(seen: Any, shape: tuple[int, ...], called: str) -> Tensor:
 def _build(detector: Detector, shape: tuple[int, ...]) -> None:
     """Build the detectors among the arguments of a detector, then itself."""
     detector.check_items(shape)
+    detector.preparations += 1
     for _, part in parts_of(detector):
         if isinstance(part, Detector):
             part.shape = detector.shape_within(shape)

@@ -63,7 +63,9 @@ def check_detector(
     if not preprocessing.tiled and preprocessing.series is None:  # one scores below the worst of a record
         by_nature = (by_folds and not detector.phases()) or _remembers(detector)
         seen = scores if by_nature else training["score"]
-        findings += check_scores(seen, scores, store.manifest.noun, by_folds=by_folds)
+        findings += check_scores(
+            seen, scores, store.manifest.noun, by_folds=by_folds, is_trained=bool(detector.phases())
+        )
     noun = noun_of_item(store.shape)
     if "reconstruction" in training:
         unseen = gathered(middles(held_out))

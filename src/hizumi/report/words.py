@@ -85,7 +85,7 @@ def consequences(content: ReportContent) -> list[Consequence]:
     result = content.evaluation
     if result is None:
         return [*found, _without_labels(content)]
-    found += _ranking(result, content.noun)
+    found += _ranking(result, content)
     found += [_missed(result, content), _promise_kept(result, content)]
     found += _unlike(result, content)
     return sorted(found, key=lambda consequence: not consequence.is_pressing)
@@ -245,9 +245,9 @@ def _without_labels(content: ReportContent) -> Consequence:
     )
 
 
-def _ranking(result: Evaluation, noun: str) -> list[Consequence]:
+def _ranking(result: Evaluation, content: ReportContent) -> list[Consequence]:
     """What is wrong with the order of the scores, if anything."""
-    auroc = result.image_auroc
+    auroc, noun = result.image_auroc, content.noun
     if not is_known(auroc.low) or auroc.low > CHANCE:
         return []
     if auroc.high < CHANCE:
@@ -264,9 +264,8 @@ def _ranking(result: Evaluation, noun: str) -> list[Consequence]:
         )
         return [Consequence(sentence)]
     else:
-        sentence = (
-            "The scores tell anomalous from good no better than chance does: train longer, or try another detector."
-        )
+        longer = "" if content.options.get("phases") == [] else "train longer, or "  # what has nothing to train cannot
+        sentence = f"The scores tell anomalous from good no better than chance does: {longer}try another detector."
     return [Consequence(sentence, is_pressing=True)]
 
 

@@ -70,11 +70,17 @@ def check_losses(records: Sequence[Mapping[str, Any]]) -> list[Finding]:
 
 
 def check_scores(
-    training: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "m"], noun: str = "image", *, by_folds: bool = False
+    training: Float[np.ndarray, "n"],
+    held_out: Float[np.ndarray, "m"],
+    noun: str = "image",
+    *,
+    by_folds: bool = False,
+    is_trained: bool = True,
 ) -> list[Finding]:
     """Scores that do not tell items apart, and held-out normal data that score unlike training data.
 
-    With folds, both are scores of the same data: by the fit on all, and by those that had not seen them.
+    With folds, both are scores of the same data: by the fit on all, and by those that had not seen them. What has
+    nothing to train is not told to train longer, or less.
     """
     together = np.concatenate([training, held_out])
     spread, size = float(together.std()), float(np.abs(together).max())
@@ -84,7 +90,8 @@ def check_scores(
                 "constant scores",
                 "problem",
                 f"every {noun} scores {together.mean():.4g}: the detector does not tell {noun}s apart",
-                f"train longer, choose another detector, or look whether the {noun}s differ at all",
+                f"{'train longer, ' if is_trained else ''}choose another detector, or look whether the {noun}s differ "
+                "at all",
             )
         ]
     if size < ROUNDING:
@@ -101,11 +108,10 @@ def check_scores(
 
     beyond = float((held_out > np.quantile(training, 0.95)).mean())
     if beyond > UNLIKE_SHARE and ks_2samp(training, held_out).pvalue < UNLIKE_P_VALUE:
-        remedy = (
-            f"give more {noun}s, or shorten the training"
-            if by_folds  # of one set
-            else f"give more {noun}s, shorten the training if there is any, or check that both sets come from one line"
-        )
+        shortened = ", shorten the training" if is_trained else ""
+        remedy = f"give more {noun}s{shortened}, or check that both sets come from one line"
+        if by_folds:  # of one set
+            remedy = f"give more {noun}s{shortened.replace(',', ', or')}"
         return [
             Finding(
                 "held-out scores unlike training scores",

@@ -70,6 +70,7 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
     exemptions: ClassVar[Mapping[str, str]] = {}  # contract checks that it cannot meet, each with the reason
 
     shape: tuple[int, ...] | None
+    preparations: int  # times that it was built anew, by a fit of its own or of something that it is a part of
     optimisers: Optimisers
     clock: Clock
     held_out_share: float  # of the training data, which no step and only `finish` sees; `build` may set it
@@ -77,6 +78,7 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
     def __init__(self) -> None:
         super().__init__()
         self.shape = None
+        self.preparations = 0
         self.held_out_share = 0.0
         self.clock = Clock()
         self.optimisers = Optimisers()
@@ -143,6 +145,7 @@ class Trainable(nn.Module, ABC, metaclass=Configurable):
         self.card.check_shape(shape, type(self).__name__)
         self.optimisers, self._schedules, self._clips = Optimisers(), {}, {}
         self.clock = Clock()
+        self.preparations += 1
         self.shape = tuple(shape)
         self.build(self.shape)
         return self
