@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -160,6 +161,44 @@ def test_rows_in_rows_out(hizumi, table, tmp_path):
     outcome = hizumi("model", "walk", path)
     assert outcome.code == 2
     assert "walks cannot be drawn" in outcome.err
+
+
+def test_made_rows_have_the_words_of_the_table_that_was_learned_from(hizumi, tmp_path):
+    generator = np.random.default_rng(0)
+    words, lengths = generator.choice(["red", "blue"], 60), generator.normal(5, 1, 60)
+    lengths[::4] = np.nan
+    rows = [f"{word},{'' if np.isnan(length) else length}" for word, length in zip(words, lengths, strict=True)]
+    (tmp_path / "rows.csv").write_text("colour,length\n" + "\n".join(rows), encoding="utf-8")
+    path = tmp_path / "vae.hizumi"
+    assert hizumi("model", "train", "vae", tmp_path / "rows.csv", "-o", path, "--one-hot", "--impute", *TRAIN).code == 0
+    assert hizumi("model", "sample", path, "-n", "30", "-o", tmp_path / "made.csv").code == 0
+    assert hizumi("model", "reconstruct", path, tmp_path / "rows.csv", tmp_path / "rebuilt.csv").code == 0
+    fitted = load(path)
+    assert fitted.options_["columns"][:4] == ["colour=blue", "colour=red", "colour=other", "length"]
+    numbers = {"made.csv": fitted.sample(30), "rebuilt.csv": np.stack(fitted.reconstruct(tmp_path / "rows.csv"))}
+    for name, each in numbers.items():
+        with (tmp_path / name).open(encoding="utf-8", newline="") as file:
+            written = list(csv.DictReader(file))
+        assert [row["colour"] for row in written] == [
+            ("blue", "red", "other")[place] for place in each[:, :3].argmax(1)
+        ]
+        assert {row["colour"] for row in written} <= {"red", "blue"}
+        assert [row["length"] == "" for row in written] == (each[:, 4] > 0.5).tolist()
+        kept = [(float(row["length"]), value) for row, value in zip(written, each[:, 3], strict=True) if row["length"]]
+        np.testing.assert_allclose(*zip(*kept, strict=True))
+    assert hizumi("model", "evaluate", path, tmp_path / "made.csv").code == 0, "they are read as the table itself is"
+
+
+def test_columns_of_new_rows_may_come_in_another_order(hizumi, table, tmp_path):
+    path, turned = tmp_path / "vae.hizumi", tmp_path / "turned.csv"
+    assert hizumi("model", "train", "vae", table, "-o", path, *TRAIN).code == 0
+    rows = [line.split(",") for line in table.read_text(encoding="utf-8").splitlines()]
+    turned.write_text("\n".join(f"{height},{width}" for width, height, _ in rows), encoding="utf-8")
+    likely = [hizumi("model", "likelihood", path, data, "--json", "-").json["mean"] for data in (table, turned)]
+    assert likely[0] == likely[1]
+    for number, data in enumerate((table, turned)):
+        assert hizumi("model", "reconstruct", path, data, tmp_path / f"{number}.csv").code == 0
+    assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "1.csv").read_bytes()
 
 
 def test_samples_of_a_class(hizumi, table, tmp_path):

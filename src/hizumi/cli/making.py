@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hizumi.data import Manifest
     from hizumi.data.series.form import SeriesForm
-    from hizumi.generation import Made
+    from hizumi.generation import Made, Modeller
 
 SHEET_COLUMNS = 8
 SHEET = "sheet.png"
@@ -66,7 +66,7 @@ def sample_name(number: int, kinds: Sequence[str]) -> str:
     return f"{name}-{re.sub(NOT_IN_NAMES, '_', kinds[number % len(kinds)])[:LONGEST_KIND]}" if kinds else name
 
 
-def write_made(path: Path, made: Iterable[Any], *, vectors: bool, columns: Sequence[str]) -> Outcome:
+def write_made(path: Path, made: Iterable[Any], modeller: "Modeller", *, vectors: bool) -> Outcome:
     """Images into a folder, under their records' names, or rows into a table."""
     outcome = Outcome()
     rows: list[np.ndarray] = []
@@ -86,7 +86,7 @@ def write_made(path: Path, made: Iterable[Any], *, vectors: bool, columns: Seque
         if len(outcome.first) < SHOWN:
             outcome.first.append(item)
     if vectors and rows:
-        write_rows(table_in(path, MADE_ROWS), rows, columns)
+        write_rows(table_in(path, MADE_ROWS), rows, modeller)
     return outcome
 
 
@@ -105,15 +105,15 @@ def table_in(path: Path, name: str) -> Path:
     return path if path.suffix.lower() == ".csv" else path / name
 
 
-def write_rows(path: Path, rows: "Iterable[np.ndarray]", columns: Sequence[str], kinds: Sequence[str] = ()) -> None:
-    """A table; with labels where the rows are of classes in turn."""
+def write_rows(path: Path, rows: "Iterable[np.ndarray]", modeller: "Modeller", kinds: Sequence[str] = ()) -> None:
+    """A table with the columns that the model learned from; with labels where the rows are of classes in turn."""
     from hizumi.storage.tables import write_csv
 
     folder_for(path.parent)
+    form, columns = modeller.preprocessing_.table, modeller.options_["columns"]
     labels = ({LABEL: kind} for kind in cycle(kinds)) if kinds else repeat({})
-    write_csv(
-        path, (dict(zip(columns, row.tolist(), strict=True)) | label for row, label in zip(rows, labels, strict=False))
-    )
+    cells = (dict(zip(columns, row.tolist(), strict=True)) if form is None else form.written(row) for row in rows)
+    write_csv(path, (row | label for row, label in zip(cells, labels, strict=False)))
 
 
 def write_samples(folder: Path, recordings: "np.ndarray", form: "SeriesForm") -> None:

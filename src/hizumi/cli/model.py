@@ -118,7 +118,7 @@ def sample(
         write_samples(folder_for(output), items, form)
         write_fan(place, form, made=items)
     elif modeller.preprocessing_.vectors:
-        write_rows(place, items, modeller.options_["columns"], in_turn)
+        write_rows(place, items, modeller, in_turn)
     else:
         write_singly(folder_for(output), [sample_name(number, in_turn) for number in range(count)], items)
         write_sheet(place, modeller.pictures(items[:SHEET_SAMPLES]), SHEET_COLUMNS)
@@ -201,7 +201,7 @@ def likelihood(
     options.refuse_mixed(json_to, csv_to)
     options.refuse_over_inputs([model, data], json=json_to, csv=csv_to)
     modeller = load(model)
-    manifest = open_items(data, **_form(modeller))
+    manifest = open_items(data, **modeller.preprocessing_.as_learned)
     with shown_progress() as observe:
         items = list(modeller.likelihood_each(manifest, strict=strict, observe=observe))
     rows = [item for item in items if not isinstance(item, Failure)]
@@ -277,12 +277,6 @@ def _rounded(result: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _form(modeller: "Modeller") -> dict[str, Any]:
-    """For `open_items`: that data are series, as those learned from were, where they were."""
-    preprocessing = modeller.preprocessing_
-    return {} if preprocessing.series is None else preprocessing.as_learned
-
-
 def _make(
     modeller: "Modeller", data: str, output: Path, made: Any, *, translated: bool, backwards: bool = False
 ) -> None:
@@ -290,7 +284,8 @@ def _make(
     from hizumi.generation.examples import open_items
 
     console = console_beside(None)
-    manifest = open_items(data, **_form(modeller))
+    preprocessing = modeller.preprocessing_.backwards() if backwards else modeller.preprocessing_
+    manifest = open_items(data, **preprocessing.as_learned)
     if manifest.series is not None:
         _refuse_table(output)
         outcome = write_recordings(output, made, manifest)
@@ -300,7 +295,7 @@ def _make(
     place = table_in(output, MADE_ROWS) if manifest.vectors else output / SHEET
     written = options.shown_place(place)
     with noted(console):
-        outcome = write_made(output, made, vectors=manifest.vectors, columns=modeller.options_["columns"])
+        outcome = write_made(output, made, modeller, vectors=manifest.vectors)
     refuse_nothing(outcome.count, outcome.failures)
     if outcome.first:
         before = [manifest.read(item.index).pixels for item in outcome.first]

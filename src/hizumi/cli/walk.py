@@ -103,10 +103,11 @@ def _arithmetic(
 def _codes_of(modeller: "Modeller", text: str, data: str | None, seed: int) -> "np.ndarray":
     from hizumi.generation.examples import open_examples, open_items
 
+    learned = modeller.preprocessing_.as_learned
     if text.startswith("kind:"):
         if data is None:
             raise UsageError(f"{text} names a kind of --data; give --data, or numbers of samples")
-        manifest, kind = open_examples(data, everything=True), text.removeprefix("kind:")
+        manifest, kind = open_examples(data, everything=True, **learned), text.removeprefix("kind:")
         kept = tuple(record for record in manifest.records if record.kind == kind)
         if not kept:
             kinds = sorted({record.kind for record in manifest.records})
@@ -120,7 +121,7 @@ def _codes_of(modeller: "Modeller", text: str, data: str | None, seed: int) -> "
         raise UsageError(f"{text} holds a number below 0; samples and items are counted from 0 on")
     if data is None:
         return modeller.draw_codes(max(numbers) + 1, seed)[numbers]
-    manifest = open_items(data)
+    manifest = open_items(data, **learned)
     if max(numbers) >= len(manifest):
         raise UsageError(f"{data} has {len(manifest)} items, from 0 on; there is no {max(numbers)}")
     return modeller.encode(replace(manifest, records=tuple(manifest.records[number] for number in numbers)))

@@ -12,6 +12,7 @@ from hizumi.shapes import Float
 from hizumi.storage.files import few, printable
 
 OTHER = "other"
+MISSING = 0.5  # above which the number that says so, 0 or 1 in data, means that a value is missing
 LONGEST_SHOWN = 60  # characters of a name or a cell in a message
 
 
@@ -92,6 +93,22 @@ class TableForm:
             if name in self.imputed:
                 parts.append(np.isnan(values).astype(float))
         return np.stack(parts, axis=1)
+
+    def written(self, numbers: Float[np.ndarray, "d"]) -> dict[str, float | str | None]:
+        """A row of these numbers as a source has it: `table` undone, also where a model made them up.
+
+        A column's word is the one whose number is largest; a value is None where it is rather missing than not.
+        """
+        row: dict[str, float | str | None] = {}
+        left = numbers.tolist()
+        for name in self.names:
+            count = len(self._numbers_of(name))
+            own, left = left[:count], left[count:]
+            if name in self.words:
+                row[name] = (*self.words[name], OTHER)[int(np.argmax(own))]
+            else:
+                row[name] = None if name in self.imputed and own[1] > MISSING else own[0]
+        return row
 
     def order(self, names: Sequence[str], where: str) -> tuple[list[int], list[str]]:
         """Places of the columns learned from among these names, and notes on order and on columns left out.
