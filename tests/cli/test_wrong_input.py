@@ -13,6 +13,8 @@ from hizumi.errors import UsageError
 from hizumi.inspection import Inspector, save
 
 REFUSED = {
+    "compare good -d pca,mahalanobis,pca": "pca is named 2 times in pca,mahalanobis,pca; name it once",
+    "reproduce elpv --data good -d pca --classes mono,mono": "mono is named 2 times in mono,mono; name it once",
     "info pipe": "pipe: cannot be read: is a pipe, device or socket, not a regular file",
     "inspect pipe good": "pipe: cannot be read: is a pipe",
     "fit good -d pca -o good/0.png": "good/0.png is a file and no bundle; name another --output",

@@ -91,3 +91,11 @@ def test_data_unlike_what_was_learned_from(fitted: Modeller) -> None:
     rows = Modeller(Autoencoder(width=8), training=SHORT).fit(table(30))
     with pytest.raises(DataError, match=r"items are of shape \(1,\), the model learned ones of \(2,\)"):
         assess(rows, table(9)[:, :1])
+
+
+@pytest.mark.parametrize(("channels", "features", "is_told"), [(4, "efficientnet", True), (4, "pixels", False)])
+def test_features_that_see_the_mean_of_channels_say_so(channels: int, features: str, is_told: bool) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (12, 16, 16, channels), dtype=np.uint8)
+    fitted = Modeller("vae", preset="fast", image_size=16, training=SHORT).fit(images)
+    told = [note for note in assess(fitted, images, features=features)["notes"] if "mean of the 4 channels" in note]
+    assert bool(told) == is_told

@@ -202,3 +202,21 @@ def test_a_budget_for_each_phase_survives(tmp_path: Path) -> None:
     training = TrainingOptions(budget=(Budget(steps=3),), batch_size=8)
     inspector = Inspector(small(), false_alarm_rate=0.1, training=training).fit(photographs(30))
     assert load(save(inspector, tmp_path / "parts.hizumi")).training == training
+
+
+def test_numbers_of_numpy_are_saved_as_the_numbers_that_they_are(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (40, 12, 12), dtype=np.uint8)
+    given = {
+        "false_alarm_rate": np.float32(0.25),
+        "calibration_share": np.float16(0.5),
+        "image_size": (np.int64(8), np.uint8(8)),
+        "nodata": np.float32(7),
+    }
+    same = {"false_alarm_rate": 0.25, "calibration_share": 0.5, "image_size": (8, 8), "nodata": 7.0}
+    inspector, plain = (Inspector("pca").set_params(**values) for values in (given, same))
+    again, expected = (
+        load(save(each.fit(images), tmp_path / f"{name}.hizumi")) for name, each in (("a", inspector), ("b", plain))
+    )
+    assert repr(again) == repr(expected)
+    np.testing.assert_array_equal(again.score_samples(images), expected.score_samples(images))
+    assert again.calibration_.threshold == expected.calibration_.threshold

@@ -1,6 +1,7 @@
 import numpy as np
 
 from hizumi.calibration import Calibration, Verdict
+from hizumi.evaluation import evaluate
 from hizumi.runs.nouns import noun_of
 from hizumi.runs.results import comparison_rows, fit_result, inspection_result, verdict_rows
 
@@ -48,3 +49,16 @@ def test_items_are_called_what_they_are() -> None:
     )
     assert [noun_of(record) for record in shapes] == ["row", "frame", "image", "image"]
     assert "19 held-out good frames" in fit_result({**OPTIONS, **shapes[1]}, CALIBRATION, [], [], [])["promise"]
+
+
+def test_a_threshold_that_follows_from_no_rate_is_given_without_one() -> None:
+    by_hand = CALIBRATION.with_(threshold=3.0)
+    for calibration, rate in ((CALIBRATION, 0.1), (by_hand, None), (by_hand.with_(false_alarm_rate=0.2), 0.2)):
+        verdicts = [Verdict(each.name, each.score > 3, each.score, 0.5, 3.0, {}) for each in VERDICTS]
+        evaluation = evaluate(verdicts, labels=[1, 0], kinds=["crack", "good"], masks=None, calibration=calibration)
+        results = (
+            fit_result(OPTIONS, calibration, [], [], []),
+            inspection_result(OPTIONS, calibration, verdicts, []),
+            evaluation.to_dict(),
+        )
+        assert [result["false_alarm_rate"] for result in results] == [rate] * 3

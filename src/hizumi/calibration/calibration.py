@@ -113,6 +113,7 @@ class Calibration:
         defect_scores: Float[np.ndarray, "m"] | None,
     ) -> Self:
         check_rule(rule, false_alarm_rate)
+        false_alarm_rate = float(false_alarm_rate)  # of NumPy's numbers, JSON has not all
         threshold = limit_by(rule, scores, false_alarm_rate, options, defect_scores)
         if pixel_maxima is None:
             return cls(scores, rule, false_alarm_rate, options, threshold, defect_scores=defect_scores)
@@ -170,6 +171,11 @@ class Calibration:
             None if self.map_range is None else self.map_range[0],
             self.defect_scores if defect_scores is None else _ascending(defect_scores, DEFECT_SCORES),
         )
+
+    @property
+    def followed_rate(self) -> float | None:
+        """The false-alarm rate that the threshold in use follows from; None where its rule asks for none."""
+        return None if self.rule in WITHOUT_RATE else self.false_alarm_rate
 
     @property
     def from_good_images(self) -> Threshold:

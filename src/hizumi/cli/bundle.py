@@ -71,7 +71,6 @@ def calibrate(
     source.refuse_without(labelled=labelled)
 
     from hizumi.calibration import check_rule
-    from hizumi.calibration.rules import WITHOUT_RATE
 
     if output is not None:
         options.refuse_other_file(output, "detector")
@@ -108,7 +107,7 @@ def calibrate(
         [
             name,
             each.rule,
-            "-" if each.rule in WITHOUT_RATE else f"{each.false_alarm_rate:g}",
+            "-" if each.followed_rate is None else f"{each.followed_rate:g}",
             f"{each.threshold.value:.6g}",
         ]
         for name, each in (("before", before), ("now", inspector.calibration_))

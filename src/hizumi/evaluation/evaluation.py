@@ -33,13 +33,14 @@ class Evaluation:
     """Results of a detector on a test set at one threshold.
 
     `names`, `kinds`, `labels` and `scores` have one entry per image, in the order of the verdicts; a label of -1 is
-    unknown and never counted. `false_alarm_rate` is the requested rate, `promised_rate` the one that the rule promises,
-    or None. Numbers that need a class the test set lacks are NaN, and `image_note` says so; pixel estimates are None
-    where they cannot be computed, and `pixel_note` says why or what was left out. `defective_share` is that of the
-    pixels measured, the average precision of a map that knows nothing. Of series, pixels are steps, and there is no
-    AUPRO, which is about regions. `best_f1` is an oracle: its threshold is chosen on the test labels. `groups` says of
-    how many groups the labelled images are, each of none being one, and `normal_groups` of how many the good ones; None
-    where no two are of one group. Intervals go by them; `units` numbers the group of each image.
+    unknown and never counted. `false_alarm_rate` is the requested rate, None where the threshold follows from none,
+    `promised_rate` the one that the rule promises, or None. Numbers that need a class the test set lacks are NaN, and
+    `image_note` says so; pixel estimates are None where they cannot be computed, and `pixel_note` says why or what was
+    left out. `defective_share` is that of the pixels measured, the average precision of a map that knows nothing. Of
+    series, pixels are steps, and there is no AUPRO, which is about regions. `best_f1` is an oracle: its threshold is
+    chosen on the test labels. `groups` says of how many groups the labelled images are, each of none being one, and
+    `normal_groups` of how many the good ones; None where no two are of one group. Intervals go by them; `units` numbers
+    the group of each image.
     """
 
     names: tuple[str, ...]
@@ -47,7 +48,7 @@ class Evaluation:
     labels: Integer[np.ndarray, "n"]
     scores: Float[np.ndarray, "n"]
     threshold: float
-    false_alarm_rate: float
+    false_alarm_rate: float | None
     promised_rate: float | None
     normal_count: int
     anomalous_count: int
@@ -84,9 +85,17 @@ class Evaluation:
             numbers[f"{key}_interval"] = [estimate.low, estimate.high] if known else None
             if key in _PIXEL_ESTIMATES:
                 numbers[f"{key}_error"] = estimate.error if known else None
-        for key in ("f1", "precision", "recall", "best_f1", "threshold", "false_alarm_rate"):
+        for key in ("f1", "precision", "recall", "best_f1", "threshold"):
             numbers["oracle_best_f1" if key == "best_f1" else key] = number(getattr(self, key))
-        for key in ("promised_rate", "normal_count", "anomalous_count", "false_alarms", "missed_defects", "groups"):
+        for key in (
+            "false_alarm_rate",
+            "promised_rate",
+            "normal_count",
+            "anomalous_count",
+            "false_alarms",
+            "missed_defects",
+            "groups",
+        ):
             numbers[key] = getattr(self, key)
         rows = [asdict(result) | {"image_auroc": number(result.image_auroc)} for result in self.kinds_table]
         return numbers | {"kinds": rows, "image_note": self.image_note, "pixel_note": self.pixel_note}
@@ -205,7 +214,7 @@ class Evaluator:
             labels=labels,
             scores=scores,
             threshold=threshold,
-            false_alarm_rate=calibration.false_alarm_rate,
+            false_alarm_rate=calibration.followed_rate,
             promised_rate=calibration.threshold.promised_rate,
             normal_count=normal_count,
             anomalous_count=int(anomalous.sum()),

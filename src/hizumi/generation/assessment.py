@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hizumi.data import Manifest, Store
+from hizumi.data.images import CHANNEL_NAMES
 from hizumi.data.progress import Observer
 from hizumi.data.stream import Batches, in_order
 from hizumi.errors import DataError, UsageError
@@ -81,6 +82,10 @@ def assess(
     elif isinstance(model, CanSample):
         samples = model.sample(len(items), seed)
         result["samples"] = _samples(items, samples, features)
+        if features == "efficientnet" and items.shape[1] not in CHANNEL_NAMES:
+            result["notes"].append(
+                f"efficientnet sees the mean of the {items.shape[1]} channels; the features pixels see each of them"
+            )
         if modeller.classes_ and set(classes_of(manifest)) <= set(modeller.classes_):
             labels = labels_of(store, modeller.classes_)[chosen].numpy()
             result["classes"] = _agreement(modeller, items, labels, features, seed)

@@ -307,7 +307,7 @@ def _remedy(result: Evaluation, content: ReportContent) -> str:
     gain = _found_at_another_rate(content)
     suspects = next((finding for finding in content.findings if finding.name == UNLIKE_OTHERS), None)
     # Defects among the good ones raise the threshold: where good ones are flagged as often as asked, none are.
-    is_kept = result.realised_false_alarm_rate.value >= _expected_rate(result, content.calibration) / 2
+    is_kept = result.realised_false_alarm_rate.value >= _expected_rate(content.calibration) / 2
     if suspects and not is_kept and _middle_rank(content) is None:
         return f"The threshold is too high: {suspects.message}. {_begun(suspects.remedy)}.{gain}"
     if not result.image_auroc.value >= WELL_RANKED:
@@ -397,7 +397,7 @@ def _unlike(result: Evaluation, content: ReportContent) -> list[Consequence]:
     """What the images tested differ in; pressing where the scores show it."""
     if not content.differences:
         return []
-    exceeds = _expected_rate(result, content.calibration) < result.realised_false_alarm_rate.low
+    exceeds = _expected_rate(content.calibration) < result.realised_false_alarm_rate.low
     follows_rate = content.calibration.rule not in WITHOUT_RATE
     is_harmful = (follows_rate and exceeds) or result.image_auroc.high < CHANCE
     what = f"{'good ' if result.normal_count else ''}{content.noun}s"
@@ -406,10 +406,10 @@ def _unlike(result: Evaluation, content: ReportContent) -> list[Consequence]:
     return [Consequence(f"{sentence}{advice}", is_pressing=is_harmful)]
 
 
-def _expected_rate(result: Evaluation, calibration: Calibration) -> float:
+def _expected_rate(calibration: Calibration) -> float:
     """The false-alarm rate asked for, or the lowest that so few held-out inputs can promise."""
     lowest = 1 / (calibration.units + 1) if calibration.threshold.rule == "conformal" else 0.0
-    return max(result.false_alarm_rate, lowest)
+    return max(calibration.false_alarm_rate, lowest)
 
 
 def _highest_rate(expected: float, calibration: Calibration) -> float:
@@ -441,11 +441,11 @@ def _promise_kept(result: Evaluation, content: ReportContent) -> Consequence:
     noun = content.noun
     if not result.normal_count:
         return Consequence(f"The test set has no good {noun}s: how many false alarms it raises is not known.")
-    realised, asked = result.realised_false_alarm_rate, result.false_alarm_rate
+    realised, asked = result.realised_false_alarm_rate, content.calibration.false_alarm_rate
     if content.calibration.rule in WITHOUT_RATE:
         share = f"{percent(realised.value)} of the good {noun}s were flagged ({interval(realised)})"
         return Consequence(f"{share}. {OF_RULE[content.calibration.rule]}")
-    expected = _expected_rate(result, content.calibration)
+    expected = _expected_rate(content.calibration)
     measured = f"{percent(realised.value)} of the good {noun}s were flagged, where {percent(asked)} was asked for"
     held_out, units = len(content.calibration.scores), content.calibration.units
     few = counted(held_out, f"held-out good {noun}")

@@ -79,11 +79,11 @@ def plan_result(
 
 
 def calibration_result(calibration: "Calibration") -> dict[str, Any]:
-    """The threshold and where it comes from."""
+    """The threshold and where it comes from; no rate where it follows from none."""
     pixel = calibration.pixel_threshold
     return {
         "rule": calibration.rule,
-        "false_alarm_rate": calibration.false_alarm_rate,
+        "false_alarm_rate": calibration.followed_rate,
         "promised_rate": calibration.threshold.promised_rate,
         "threshold": calibration.threshold.value,
         "pixel_threshold": None if pixel is None else pixel.value,

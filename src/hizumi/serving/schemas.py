@@ -150,7 +150,7 @@ class Sentence(BaseModel):
 
 
 class RecipeRecord(BaseModel):
-    """A recipe and what it judges by; `bundle_before` is what a rollback goes back to, null where there is nothing."""
+    """A recipe and what it judges by; null are a rate where its rule asks for none, and a bundle that never was."""
 
     name: str
     bundle_sha256: str
@@ -159,7 +159,7 @@ class RecipeRecord(BaseModel):
     views: list[str]
     threshold: float
     rule: str
-    false_alarm_rate: float
+    false_alarm_rate: float | None
     promise: list[Sentence]
     held_out_images: int
     bundle_before: str | None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hizumi.errors import BundleError
@@ -33,7 +34,7 @@ def write_bundle(
 ) -> Path:
     """Write an archive with a header of this type."""
     filled = header(format=format_number, hizumi="", members={}, **fields)
-    own = filled.model_dump(mode="json", exclude=set(Header.model_fields))
+    own = filled.model_dump(mode="json", exclude=set(Header.model_fields), fallback=np.generic.item)
     return write_archive(path, kind, own, members, format_number)
 
 

@@ -240,6 +240,11 @@ def parsed_settings(settings: Sequence[str]) -> dict[str, str]:
 
 
 def names_between_commas(text: str) -> tuple[str, ...]:
-    """Names such as "pca" and "likelihood(pixel_cnn, ratio)": commas in brackets belong to a name."""
-    names = (name.strip() for name in re.findall(r"(?:[^,(]|\(.*?\))+", text))
-    return tuple(name for name in names if name)
+    """Names such as "pca" and "likelihood(pixel_cnn, ratio)": commas in brackets belong to a name.
+
+    Raises UsageError where one is named twice.
+    """
+    found = [name for part in re.findall(r"(?:[^,(]|\(.*?\))+", text) if (name := part.strip())]
+    if twice := [name for name in found if found.count(name) > 1]:
+        raise UsageError(f"{twice[0]} is named {found.count(twice[0])} times in {text}; name it once")
+    return tuple(found)

@@ -88,7 +88,7 @@ class CalibrationState(BaseModel):
     parent_sha256: str | None
     threshold: float
     rule: str
-    false_alarm_rate: float
+    false_alarm_rate: float | None
     promise: list[Sentence]
     held_out_images: int
     scores: list[float]
@@ -122,7 +122,7 @@ def state(
         parent_sha256=None if recalibrated is None else recalibrated["parent"],
         threshold=calibration.threshold.value,
         rule=calibration.rule,
-        false_alarm_rate=calibration.false_alarm_rate,
+        false_alarm_rate=calibration.followed_rate,
         promise=sentences(promised(calibration, "image", len(found.settings.views)), wording),
         held_out_images=len(calibration.scores),
         scores=calibration.scores[:: -(-len(calibration.scores) // DRAWN)].tolist(),

@@ -54,7 +54,7 @@ def recipe_record(station: Station, recipe: Recipe, wording: Wording) -> RecipeR
         views=list(recipe.settings.views),
         threshold=calibration.threshold.value,
         rule=calibration.rule,
-        false_alarm_rate=calibration.false_alarm_rate,
+        false_alarm_rate=calibration.followed_rate,
         promise=sentences(calibration.statements(), wording),
         held_out_images=len(calibration.scores),
         bundle_before=bundle_before(station.log, recipe.settings),

@@ -54,7 +54,7 @@ function card(recipe, exchange, told) {
   const rows = [
     ["detector", recipe.detector],
     ["threshold", score(recipe.threshold)],
-    ["rate", percent(recipe.false_alarm_rate, 3)],
+    ["rate", recipe.false_alarm_rate === null ? null : percent(recipe.false_alarm_rate, 3)],
     ["rule", either(`rule.${recipe.rule}`, recipe.rule)],
     ["held", number(recipe.held_out_images)],
     ["region", recipe.has_region ? t("recipes.region_some") : t("recipes.region_all")],
