@@ -13,8 +13,6 @@ from hizumi.errors import UsageError
 from hizumi.inspection import Inspector, save
 
 REFUSED = {
-    "compare good -d pca,mahalanobis,pca": "pca is named 2 times in pca,mahalanobis,pca; name it once",
-    "reproduce elpv --data good -d pca --classes mono,mono": "mono is named 2 times in mono,mono; name it once",
     "info pipe": "pipe: cannot be read: is a pipe, device or socket, not a regular file",
     "inspect pipe good": "pipe: cannot be read: is a pipe",
     "fit good -d pca -o good/0.png": "good/0.png is a file and no bundle; name another --output",
@@ -40,6 +38,13 @@ REFUSED = {
     "inspect pca.hizumi good --csv out --json out": "--json and --csv both name out; name another file",
     "evaluate pca.hizumi rows.csv --json rows.csv": "--json rows.csv is what is read",
     "evaluate pca.hizumi good -o good": "--output good is where images are read from",
+    "compare rows.csv -d pca,mahalanobis,pca": "--detectors names 'pca' more than once; name it once",
+    "tune good -d pca --search smoothing,smoothing -o best.hizumi": "--search names 'smoothing' more than once",
+    "reproduce mnist-one-class-normal --data good --classes 1,2,1": "--classes names '1' more than once",
+    "reproduce mnist-one-class-normal --data good -d pca,pca": "--detectors names 'pca' more than once",
+    "fit rows.csv --columns a,b,a": "--columns (`columns`) names 'a' more than once",
+    "fit rows.csv --ignore a,a": "--ignore (`ignore`) names 'a' more than once",
+    "fit rows.csv --series --ignore a,a": "--ignore (`ignore`) names 'a' more than once",
     "compare rows.csv -d pca,mahalanobis --json rows.csv": "--json rows.csv is what is read",
 }
 

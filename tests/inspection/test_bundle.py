@@ -202,26 +202,3 @@ def test_a_budget_for_each_phase_survives(tmp_path: Path) -> None:
     training = TrainingOptions(budget=(Budget(steps=3),), batch_size=8)
     inspector = Inspector(small(), false_alarm_rate=0.1, training=training).fit(photographs(30))
     assert load(save(inspector, tmp_path / "parts.hizumi")).training == training
-
-
-OF_NUMPY = """
-import sys
-import numpy as np
-from hizumi.inspection import Inspector, load, save
-
-images = np.random.default_rng(0).integers(0, 255, (40, 12, 12), dtype=np.uint8)
-given = {"false_alarm_rate": np.float32(0.25), "calibration_share": np.float16(0.5), "nodata": np.float32(7)}
-given |= {"image_size": (np.int64(8), np.uint8(8))}
-same = {"false_alarm_rate": 0.25, "calibration_share": 0.5, "nodata": 7.0, "image_size": (8, 8)}
-again, expected = (load(save(Inspector("pca", **each).fit(images), sys.argv[1])) for each in (given, same))
-assert repr(again) == repr(expected)
-assert (again.score_samples(images) == expected.score_samples(images)).all()
-assert again.calibration_.threshold == expected.calibration_.threshold
-"""
-
-
-def test_numbers_of_numpy_are_saved_as_the_numbers_that_they_are(tmp_path: Path) -> None:
-    # In a process of its own, where types are not checked at every call.
-    command = [sys.executable, "-c", OF_NUMPY, str(tmp_path / "a.hizumi")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

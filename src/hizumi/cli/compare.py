@@ -54,7 +54,7 @@ def compare(
     of each run, in bundles/. An interrupted comparison goes on with --resume.
     """
     options.refuse_over_inputs([data], json=json_to, output=output)
-    names = options.names_between_commas(detectors)
+    names = options.names_between_commas(detectors, "--detectors")
     for name in names:
         refuse_unknown_preset(inspection.preset, name, "detector")
     for file in ("report.html", "result.json", "runs.csv", "verdicts.csv"):

@@ -88,13 +88,13 @@ def reproduce(
     data = with_home(data)
     if not data.is_dir():
         raise UsageError(f"--data {data}: there is no such folder; name the one with the published files")
-    names = names_between_commas(detectors or "")
+    names = names_between_commas(detectors or "", "--detectors")
     for row in names:
         refuse_unknown(row.partition("(")[0], "detector")
     from hizumi.reproduction.protocols import find_protocol
 
     found = find_protocol(name)
-    chosen = names_between_commas(classes or "")
+    chosen = names_between_commas(classes or "", "--classes")
     for case in chosen:
         found.refuse_unknown_case(case)
     refuse_unwritable_folder(output)

@@ -112,7 +112,7 @@ def tune(
     from hizumi.storage.files import write_atomically
 
     begun = make_detector(detector, parsed, inspection.preset)
-    names = options.names_between_commas(search or "")
+    names = options.names_between_commas(search or "", "--search")
     chosen_spaces(begun, detector, names)  # before the data are opened
     training_options, variation, region = training.options(seed=seed), declared.variation(), looked_at.region()
     made = inspection.inspector_of(sizing, training_options, variation=variation, region=region)

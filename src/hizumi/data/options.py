@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hizumi.arguments import refuse_repeated
 from hizumi.data.columns import TableForm
 from hizumi.data.labels import NormalClass
 
@@ -29,3 +30,7 @@ class SourceOptions:
     table: TableForm | None = None
     channels: Literal["first", "last"] | None = None
     image_channels: int | None = None
+
+    def __post_init__(self) -> None:
+        refuse_repeated(self.ignore, "--ignore (`ignore`)")
+        refuse_repeated(self.columns, "--columns (`columns`)")

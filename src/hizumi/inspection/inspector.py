@@ -10,7 +10,7 @@ from annotated_types import Ge
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone
+from hizumi.arguments import PositiveFloat, PositiveInt, ProperShare, check_arguments, clone, plain
 from hizumi.calibration import Calibration, Costs, check_rule
 from hizumi.calibration.rules import CROSS_CONFORMAL
 from hizumi.data import Failure, Manifest, Store, deal_folds, open_source
@@ -505,7 +505,7 @@ class Inspector(InspectorBase, OutlierMixin, BaseEstimator):  # type: ignore[mis
             window=self.window,
             filling=filling if (filling := Filling(self.nodata, self.fill_nan)).fills else None,
             pixel_limit=self.pixel_limit,
-            motion=self.wants_motion if self.motion is None else self.motion,
+            motion=self.wants_motion if self.motion is None else plain(self.motion),
             align=self.align,
             region=self.region,
             cache=None if self.cache is None else Path(self.cache),

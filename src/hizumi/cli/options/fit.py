@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from hizumi.arguments import refuse_repeated
 from hizumi.cli.options.data import SizingArguments, refuse_absent
 from hizumi.errors import UsageError
 from hizumi.registry.names import refuse_unknown
@@ -30,7 +31,7 @@ def _refuse_unknown_detector(name: str) -> str:
 
 
 def _refuse_unknown_detectors(names: str) -> str:
-    found = names_between_commas(names)
+    found = names_between_commas(names, "--detectors")
     if not found:
         raise UsageError("--detectors is empty; name some, such as -d reconstruction,mahalanobis")
     for name in found:
@@ -239,12 +240,12 @@ def parsed_settings(settings: Sequence[str]) -> dict[str, str]:
     return parsed
 
 
-def names_between_commas(text: str) -> tuple[str, ...]:
+def names_between_commas(text: str, option: str) -> tuple[str, ...]:
     """Names such as "pca" and "likelihood(pixel_cnn, ratio)": commas in brackets belong to a name.
 
-    Raises UsageError where one is named twice.
+    Raises UsageError for a name that the option has more than once.
     """
-    found = [name for part in re.findall(r"(?:[^,(]|\(.*?\))+", text) if (name := part.strip())]
-    if twice := [name for name in found if found.count(name) > 1]:
-        raise UsageError(f"{twice[0]} is named {found.count(twice[0])} times in {text}; name it once")
-    return tuple(found)
+    names = (name.strip() for name in re.findall(r"(?:[^,(]|\(.*?\))+", text))
+    found = tuple(name for name in names if name)
+    refuse_repeated(found, option)
+    return found
