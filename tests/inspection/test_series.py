@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from hizumi import Inspector, load, save
+from hizumi.data.series.blocks import of_recordings
+from hizumi.data.series.form import Recording
 from hizumi.data.series.options import SeriesOptions
 from hizumi.errors import DataError, UsageError
+from hizumi.inspection import held_out
 
 LENGTH, HOP = 16, 4
 OPTIONS = SeriesOptions(length=LENGTH, overlap=1 - HOP / LENGTH)
@@ -98,6 +101,16 @@ def test_an_export_has_the_threshold_of_its_own_steps(inspector: Inspector, tmp_
     np.testing.assert_allclose([b.score for b in theirs], [b.score for b in ours], rtol=1e-6)
     for mine, its in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(its.shares, mine.shares, rtol=1e-5, atol=1e-6 * mine.shares.max())
+
+
+def test_an_evaluation_names_steps_for_test_that_were_learned_from(inspector: Inspector) -> None:
+    values = waves(3400, 0)
+    form = inspector.preprocessing_.series
+    assert form is not None
+    given = (Recording("old", values[:3000], split="train"), Recording("new", values[2900:], split="test"))
+    tested = held_out(inspector, of_recordings(given, form, "given"))
+    assert {record.group for record in tested.records} == {"new"}
+    assert "has, too: new 0:100; what is measured on them is too good" in tested.notes[-1]
 
 
 def test_what_is_for_images_is_refused_for_series() -> None:

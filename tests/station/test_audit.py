@@ -1,9 +1,10 @@
 """The audit report says what the log holds, counted one by one, and shows hostile names as text."""
 
 import re
-from datetime import UTC, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from scipy import stats
@@ -113,7 +114,7 @@ def test_the_report_counts_what_the_log_holds(lite: Log, tmp_path: Path) -> None
     assert "threshold" in change[4]
     _, own, other = found.tables["Drift alarms"]
     assert own[3:5] == ["–", "no"]
-    assert other[2:5] == ["moved", until.strftime("%Y-%m-%d %H:%M:%S"), "notold again 2 times"], "it began before"
+    assert other[2:5] == ["moved", until.strftime("%Y-%m-%d %H:%M:%S UTC"), "notold again 2 times"], "it began before"
     of_recipe = Table(audit_report(lite, zone=UTC, since=since, until=until, recipe="bracket"))
     assert len(of_recipe.tables["Drift alarms"]) == 2
     assert "1 message to hook was given up" in page
@@ -152,6 +153,31 @@ def test_bars_hold_every_verdict_once_in_few_steps() -> None:
         assert sum(tally.good for _, tally in bars) == 97
         for begin, tally in bars:
             assert tally.good == sum(begin <= moment < begin + timedelta(minutes=step) for moment in moments)
+
+
+def test_an_hour_that_the_clock_goes_through_twice_is_two(lite: Log) -> None:
+    first, second = (datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1))
+    lite.add([entry(n, anomalous=True, inspected_at=at) for n, at in enumerate((first, second))])
+    page = audit_report(lite, zone=ZoneInfo("Europe/Berlin"), since=first, until=second + timedelta(minutes=1))
+    assert [row[0] for row in Table(page).tables["Flagged as anomalous"][1:]] == [
+        "2026-10-25 02:30:00 CET",
+        "2026-10-25 02:30:00 CEST",
+    ]
+    assert "from 2026-10-25 02:30 CEST; until 2026-10-25 02:31 CET" in page
+
+
+def test_days_of_the_chart_are_those_of_the_zone_also_after_the_clock_was_changed(lite: Log) -> None:
+    zone = ZoneInfo("America/New_York")  # of which the clock goes back on 1 November
+    noons = [datetime(2026, 10, day, 12, tzinfo=zone) for day in range(15, 32)]
+    noons += [datetime(2026, 11, day, 12, tzinfo=zone) for day in range(1, 9)]
+    moments = [noon + timedelta(hours=hours) for noon in noons for hours in (-8, 0, 8)]
+    lite.add([entry(n, anomalous=False, inspected_at=at.astimezone(UTC)) for n, at in enumerate(moments)])
+    page = audit_report(lite, zone=zone)
+    assert "pictures in each 24 hours, at most 3" in page
+    assert len(re.findall(r"<title>[^<]*: 3 normal", page)) == len(noons)
+    assert "<title>2026-10-15 00:00 EDT: 3 normal" in page
+    labels = re.findall(r"<text[^>]*>([^<]+)</text>", page)
+    assert labels == [f"{noon:%m-%d}" for noon in noons[:: len(noons) // 8]]
 
 
 def test_a_rate_of_nothing_is_unknown() -> None:

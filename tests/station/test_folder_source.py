@@ -1,9 +1,12 @@
 """A watched folder: each file is taken once, when it is complete, and put away as asked."""
 
 import asyncio
+import errno
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from hizumi.station.entry import Entry
 from hizumi.station.sources import Arrival, source_from
 from hizumi.station.sources.folder import FolderSource
 from hizumi.station.sources.watching import Watch
+from hizumi.storage.files import move_beside
 
 LONGEST_SECONDS = 10.0
 
@@ -159,6 +163,87 @@ def test_moved_files_keep_their_folders_and_overwrite_none(tmp_path: Path) -> No
         "out/inner/a-2.png": b"again",
         "out/inner/a.png-2.done": b"",
     }
+
+
+def test_a_link_that_was_moved_and_leads_nowhere_now_is_overwritten_no_more_than_a_file(tmp_path: Path) -> None:
+    memory, new, old = Memory(), tmp_path / "in", tmp_path / "out"
+    new.mkdir()
+    old.mkdir()
+    (old / "a.png").symlink_to("gone.png")
+    (new / "a.png").write_bytes(b"a")
+    asyncio.run(judged(made(new, memory, after="move", move_to=str(old)), memory, 1))
+    assert ((old / "a.png").readlink(), (old / "a-2.png").read_bytes()) == (Path("gone.png"), b"a")
+
+
+def test_a_full_disk_gets_no_part_of_a_file_that_is_moved_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hizumi.station.sources.folder.LOOK_SECONDS", 0.1)
+    memory, new, old = Memory(), tmp_path / "in", tmp_path / "out"
+    new.mkdir()
+    (new / "a.png").write_bytes(b"whole")
+    others_device(monkeypatch, old)
+    copied = shutil.copyfile
+
+    def half(source: Path, target: Path, **keys: Any) -> None:
+        Path(target).write_bytes(b"wh")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def free_space() -> None:
+        source = made(new, memory, after="move", move_to=str(old))
+        monkeypatch.setattr(shutil, "copyfile", half)
+        task = asyncio.create_task(judged(source, memory, 1, rest=1.5))
+        await asyncio.sleep(0.8)
+        assert source.trouble == "a file cannot be put away (no space left on device)"
+        assert list(old.iterdir()) == []
+        monkeypatch.setattr(shutil, "copyfile", copied)
+        await task
+
+    asyncio.run(free_space())
+    assert [(path.name, path.read_bytes()) for path in old.iterdir()] == [("a.png", b"whole")]
+    assert list(new.iterdir()) == []
+
+
+def test_a_file_that_can_be_copied_but_not_removed_is_not_copied_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, old = tmp_path / "a.png", tmp_path / "out"
+    new.write_bytes(b"a")
+    others_device(monkeypatch, old)
+    unlink = Path.unlink
+
+    def refuse(path: Path, *given: Any, **keys: Any) -> None:
+        if path == new:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        unlink(path, *given, **keys)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(PermissionError):
+        move_beside(new, old / "a.png")
+    assert (list(old.iterdir()), new.read_bytes()) == ([], b"a")
+
+
+def test_files_of_one_name_that_are_moved_at_once_are_all_kept(tmp_path: Path) -> None:
+    new, old = tmp_path / "in", tmp_path / "out"
+    paths = [new / str(number) / "a.png" for number in range(200)]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(path.parent.name.encode())
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda path: move_beside(path, old / "a.png"), paths))
+    assert sorted(int(path.read_bytes()) for path in old.iterdir()) == list(range(200))
+
+
+def others_device(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Have a folder be as on another file system, into which nothing from elsewhere can be renamed."""
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if target.parent == folder != path.parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
 
 
 def test_a_file_that_the_log_has_is_put_away_after_a_crash_without_a_second_entry(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from hizumi.data.crops import MOST_NAMED, STRIPS, Overlaps, places_to_deal
 from hizumi.data.manifest import Manifest, Record
 from hizumi.data.photographs import overlapping, strips
-from hizumi.data.series.blocks import refuse_copies, split_series
+from hizumi.data.series.blocks import notes_on_shared_steps, refuse_copies, split_series
 from hizumi.errors import DataError, UsageError
 from hizumi.shapes import Integer
 from hizumi.storage.files import few
@@ -123,7 +123,7 @@ def check_disjoint(manifest: Manifest) -> tuple[str, ...]:
     """
     if manifest.series is not None:
         refuse_copies(manifest)
-        return ()
+        return notes_on_shared_steps(manifest)
     seen: dict[str, Record] = {}
     repeated = 0
     for index, record in enumerate(manifest.records):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hizumi.data import Manifest, split
+from hizumi.data.series.blocks import notes_on_shared_steps
 from hizumi.errors import DataError
 from hizumi.inspection.seen import Seen, contents, without
 from hizumi.words import counted
@@ -37,7 +38,8 @@ def held_out(inspector: "Fitted", manifest: Manifest) -> Manifest:
 def _not_learned_from(inspector: "Fitted", manifest: Manifest) -> Manifest:
     marked = manifest.select(split="test")
     if any(record.label == 0 for record in marked.records):
-        return marked
+        notes = () if manifest.series is None else notes_on_shared_steps(manifest)
+        return replace(marked, notes=(*marked.notes, *notes))
     others = marked if len(marked) else manifest  # of which the fit may have kept good ones beside those marked
     try:
         as_fitted = split(

@@ -1,12 +1,12 @@
 """An audit report of a shift or a lot: one HTML file for the screen, for paper and for the archive."""
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import jinja2
 
@@ -64,7 +64,8 @@ def audit_report(
     Times are shown in `zone`, None: that of this computer. Everything that people or files name is escaped.
     """
     shift, wording = Shift.of(log, filters), Wording(language)
-    step, bars = _chart(shift, zone, wording)
+    step, steps = shift.bars(zone)
+    highest = max((tally.total for _, tally in steps), default=0)
     return (
         _environment(wording, zone)
         .get_template("audit.html.jinja")
@@ -73,13 +74,13 @@ def audit_report(
             title=wording.text("Audit report") if title is None else title,
             subtitle=wording.text("; ").join(_scope(filters, zone, wording)),
             version=importlib.metadata.version("hizumi"),
-            written=now().astimezone(zone).strftime("%Y-%m-%d %H:%M %Z"),
+            written=_shown(now(), zone),
             shift=shift,
             headline=_headline(shift, wording),
             bundles=_bundles(shift),
-            bars=bars,
+            bars=_chart(step, steps, highest, zone, wording),
             step=_length(step, wording),
-            highest=max((tally.total for _, tally in shift.bars()[1]), default=0),
+            highest=highest,
             width=CHART_WIDTH,
             height=CHART_HEIGHT,
             changes=[event for event in shift.events if event.what in CHANGES],
@@ -101,9 +102,6 @@ def _environment(wording: Wording, zone: tzinfo | None) -> jinja2.Environment:
     )
     environment.install_gettext_callables(wording.text, wording.of_count, newstyle=True)  # type: ignore[attr-defined]  # of an extension
 
-    def shown(moment: datetime) -> str:
-        return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
-
     def said(details: Mapping[str, Any]) -> str:
         """Of a change of a threshold; events of earlier versions have English words alone."""
         statements = [Statement(**each) for each in details.get("said", ())]
@@ -114,7 +112,7 @@ def _environment(wording: Wording, zone: tzinfo | None) -> jinja2.Environment:
 
     space = "" if wording.language == "ja" else SPACE  # before the sign for percent
     environment.filters |= {"rate": partial(_rate, space=space), "interval": partial(_interval, space=space)}
-    environment.filters |= {"number": _number, "time": shown}
+    environment.filters |= {"number": _number, "time": partial(_shown, zone=zone, until="seconds")}
     environment.filters |= {"said": said, "alarmed": alarmed, "happened": wording.text, "message": wording.message}
     environment.filters |= {"printable": printable}
     return environment
@@ -128,11 +126,7 @@ def _length(minutes: int, wording: Wording) -> str:
 def _scope(filters: Mapping[str, Any], zone: tzinfo | None, wording: Wording) -> list[str]:
     """What the report is about, in words."""
     times = {name: filters.get(name) for name in ("since", "until")}
-    shown = {
-        name: moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
-        for name, moment in times.items()
-        if moment is not None
-    }
+    shown = {name: _shown(moment, zone) for name, moment in times.items() if moment is not None}
     words = [
         wording.text("from %(time)s" if name == "since" else "until %(time)s") % {"time": moment}
         for name, moment in shown.items()
@@ -169,16 +163,18 @@ def _bundles(shift: Shift) -> list[tuple[tuple[str, str], Tally]]:
     return sorted(found, key=lambda item: item[0][0])
 
 
-def _chart(shift: Shift, zone: tzinfo | None, wording: Wording) -> tuple[int, list[Bar]]:
-    step, found = shift.bars()
-    highest = max((tally.total for _, tally in found), default=1)
-    width = CHART_WIDTH / max(1, len(found))
-    bars, labelled = [], max(1, len(found) // 8)
-    for number, (moment, tally) in enumerate(found):
+def _chart(
+    step: int, steps: Sequence[tuple[datetime, Tally]], highest: int, zone: tzinfo | None, wording: Wording
+) -> list[Bar]:
+    width = CHART_WIDTH / max(1, len(steps))
+    bars, labelled = [], max(1, len(steps) // 8)
+    for number, (moment, tally) in enumerate(steps):
         good, anomalous, unjudged = (
             round(CHART_HEIGHT * count / highest, 2) for count in (tally.good, tally.anomalous, tally.unjudged)
         )
-        time = moment.astimezone(zone).strftime("%m-%d" if step >= 1440 else "%H:%M")
+        # Where the clock was changed, a day begins an hour beside midnight: at noon it has its date all the same.
+        day, hour = (moment + timedelta(hours=12)).astimezone(zone), moment.astimezone(zone)
+        time = f"{day:%m-%d}" if step >= 1440 else f"{hour:%H:%M}"
         bars.append(
             Bar(
                 left=round(number * width, 2),
@@ -188,10 +184,20 @@ def _chart(shift: Shift, zone: tzinfo | None, wording: Wording) -> tuple[int, li
                 unjudged=(CHART_HEIGHT - good - anomalous - unjudged, unjudged),
                 label="" if number % labelled else time,
                 words=wording.text("%(time)s: %(good)s normal, %(anomalous)s anomalous, %(unjudged)s not judged")
-                % {"time": time, "good": tally.good, "anomalous": tally.anomalous, "unjudged": tally.unjudged},
+                % {
+                    "time": _shown(moment, zone),
+                    "good": tally.good,
+                    "anomalous": tally.anomalous,
+                    "unjudged": tally.unjudged,
+                },
             )
         )
-    return step, bars
+    return bars
+
+
+def _shown(moment: datetime, zone: tzinfo | None, until: Literal["minutes", "seconds"] = "minutes") -> str:
+    """With the name of the time, without which an hour that the clock goes through twice would be one."""
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z" if until == "seconds" else "%Y-%m-%d %H:%M %Z")
 
 
 def _percent(share: float, space: str) -> str:

@@ -4,7 +4,7 @@ from array import array
 from collections import Counter
 from collections.abc import MutableSequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple, Self
 
 from hizumi.station.batches import batches
@@ -137,14 +137,17 @@ class Shift:
         shift.abandoned = {sink: abandoned for sink, (_, abandoned) in log.backlog().items() if abandoned}
         return shift
 
-    def bars(self) -> tuple[int, list[tuple[datetime, Tally]]]:
-        """Verdicts over time: the length of a step in minutes, and each step's beginning and counts, none left out."""
+    def bars(self, zone: tzinfo | None = None) -> tuple[int, list[tuple[datetime, Tally]]]:
+        """Verdicts over time: the length of a step in minutes, and each step's beginning and counts, none left out.
+
+        Days begin at midnight in `zone`, None: that of this computer; after its clock was changed, an hour beside it.
+        """
         if not self.by_minute:
             return STEPS_MINUTES[0], []
         first, last = min(self.by_minute), max(self.by_minute)
         span = (last - first) / timedelta(minutes=1)
         step = next((each for each in STEPS_MINUTES if span / each < BARS - 1), STEPS_MINUTES[-1])
-        midnight = first.replace(hour=0, minute=0)
+        midnight = first.astimezone(zone).replace(hour=0, minute=0).astimezone(UTC)
         places = {moment: int((moment - midnight) / timedelta(minutes=step)) for moment in self.by_minute}
         found = {place: Tally() for place in range(min(places.values()), max(places.values()) + 1)}
         for moment, place in places.items():

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 import stat
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -85,6 +86,21 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def move_beside(path: Path, target: Path) -> None:
+    """Move a file, or a link as it is, to `target`, or where there is something to a name with a number in it.
+
+    Nothing is overwritten, whoever else moves files there meanwhile. Raises OSError; then the file lies where it was,
+    and nothing of it at the target.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _renamed(path, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _carry_over(path, target)
 
 
 def refuse_unwritable(path: Path) -> None:
@@ -173,6 +189,49 @@ def _not_regular(path: Path) -> NotRegularError:
 
 def _temporary_name() -> str:
     return f".hizumi-{uuid.uuid4().hex}.tmp"
+
+
+def _carry_over(path: Path, target: Path) -> None:
+    """Move to another file system, where the file gets its name once it is there in whole."""
+    temporary = target.with_name(_temporary_name())
+    try:
+        shutil.copy2(path, temporary, follow_symlinks=False)
+        if not temporary.is_symlink():
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+        copy = _renamed(temporary, target)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    _flush_folder(target.parent)
+    try:
+        path.unlink()
+    except OSError:
+        copy.unlink()  # or each attempt would leave one more
+        raise
+
+
+def _renamed(path: Path, target: Path) -> Path:
+    """The name that the file got."""
+    name = _reserved(target)
+    try:
+        return path.replace(name)
+    except BaseException:
+        name.unlink()
+        raise
+
+
+def _reserved(target: Path) -> Path:
+    """An empty file of that name, or of one with a number before the suffix."""
+    number, name = 1, target
+    while True:
+        try:
+            name.touch(exist_ok=False)
+        except FileExistsError:
+            number += 1
+            name = target.with_stem(f"{target.stem}-{number}")
+        else:
+            return name
 
 
 def _unwritable(path: Path, error: OSError) -> SaveError:

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hizumi.data import Store, check_disjoint, open_source, split
+from hizumi.data import Record, Store, check_disjoint, open_source, split
 from hizumi.data.series.blocks import of_recordings
 from hizumi.data.series.form import Recording, SeriesForm, Steps
+from hizumi.data.series.gaps import runs
 from hizumi.data.series.options import SeriesOptions
 from hizumi.data.series.overlaps import repeated
 from hizumi.data.series.steadying import Steadying
@@ -194,6 +195,56 @@ def test_recordings_that_are_alike_but_not_one_are_learned_from_whole() -> None:
     ]:
         both = (Recording("one", one, times[0]), Recording("other", other.copy(), times[1]))
         assert [marks.any() for marks in repeated(both, [400, 400], 16)] == [False, False]
+
+
+def test_steps_of_given_splits_that_overlap_are_named() -> None:
+    values = recording("all", 3000).values
+    apart = np.random.default_rng(7).normal(size=(500, 2))
+    given = (
+        Recording("learned", values[:1000], split="train"),
+        Recording("held", np.concatenate([apart, values[900:1400]]), split="calibration"),
+        Recording("new", apart[::-1].copy(), split="test"),
+        Recording("shared", np.concatenate([values[1300:1700], apart[::2], values[10:20]]), split="test"),
+    )
+    dealt = split(of_recordings(given, FORM, "given"))
+
+    def windows(*splits: str) -> dict[tuple[int, int], bytes]:
+        """Of those that lie in steps of these splits, by recording and first step, the content."""
+        held = {(each.row, step) for each in dealt.records if each.split in splits for step in steps_of(each)}
+        return {
+            (row, at): given[row].values[at : at + 16].tobytes()
+            for row, at in held
+            if all((row, at + further) in held for further in range(16))
+        }
+
+    def steps_of(record: Record) -> range:
+        assert record.steps is not None
+        return range(record.steps.start, record.steps.stop)
+
+    def named(row: int, judged: str, *known: str) -> str:
+        contents = set(windows(*known).values())
+        found = [at for (_, at), content in windows(judged).items() if content in contents]
+        steps = np.isin(np.arange(2000), [at + further for at in found for further in range(16)])
+        return ", ".join(f"{given[row].name} {start}:{stop}" for start, stop in runs(steps))
+
+    of_calibration, of_test = named(1, "calibration", "train"), named(3, "test", "train", "calibration")
+    assert "held 528:560" in of_calibration
+    assert "shared" in of_test
+    assert check_disjoint(dealt) == (
+        f"steps for calibration that a recording for train has, too: {of_calibration}; what sets the threshold has "
+        "been learned from, and more is flagged than promised: keep what overlaps in one split",
+        f"steps for test that a recording for train or calibration has, too: {of_test}; what is measured on them is "
+        "too good: keep what overlaps in one split",
+    )
+    assert check_disjoint(split(of_recordings((given[0], given[2]), FORM, "apart"))) == ()
+
+
+def test_what_is_tested_of_one_recording_may_have_been_learned_from_in_another() -> None:
+    values = recording("all", 3000).values
+    marks = np.arange(2000) >= 1500
+    given = (Recording("learned", values[:2000]), Recording("marked", values[1200:].copy(), anomalous=marks[:1800]))
+    [note] = check_disjoint(split(of_recordings(given, FORM, "both")))
+    assert "steps for test that a recording for train or calibration has, too: marked 0:" in note
 
 
 def test_a_copy_is_left_out_and_named() -> None:

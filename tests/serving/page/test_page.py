@@ -813,6 +813,15 @@ def test_a_recipe_is_loaded_anew_and_taken_back_once_somebody_agrees(
         named.write_bytes(original)
 
 
+@pytest.mark.parametrize("address", ["region", "region/", "region/none-such"])
+def test_an_address_of_a_region_without_a_recipe_leads_to_the_recipes(
+    line: Any, browse: Callable[..., Any], address: str
+) -> None:
+    tab = browse().open(f"{line.address}/#/{address}")
+    tab.get_by_role("link", name="Draw a region").wait_for()
+    assert tab.url.endswith("#/recipes")
+
+
 def test_a_region_is_drawn_and_taken_along_as_a_mask_that_a_fit_takes(
     line: Any, browse: Callable[..., Any], tmp_path: Path
 ) -> None:

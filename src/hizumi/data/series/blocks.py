@@ -1,14 +1,17 @@
 """Which stretches of recordings train, set the threshold, and are tested, and the blocks that these are judged in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from hizumi.data.manifest import GOOD, Manifest, Record
 from hizumi.data.series.dealing import Stretch, deal_stretches, whole_stretches
 from hizumi.data.series.form import PART, Recording, SeriesForm, Steps
 from hizumi.data.series.gaps import runs
-from hizumi.data.series.overlaps import repeated
+from hizumi.data.series.overlaps import repeated, shared
 from hizumi.errors import DataError, UsageError
+from hizumi.shapes import Bool
 from hizumi.storage.files import few
 
 MOST_NAMED = 3
@@ -104,6 +107,38 @@ def refuse_copies(manifest: Manifest) -> None:
                 f"{first.group} ({first.split}) and {record.group} ({record.split}) are equal; keep each recording in "
                 "one split, so that no detector is tested on what it has seen"
             )
+
+
+def notes_on_shared_steps(manifest: Manifest) -> tuple[str, ...]:
+    """Notes on steps that set the threshold, or are tested, and were learned from in another recording."""
+    form = manifest.series
+    assert form is not None, "series have a form"
+    notes = []
+    for known, judged, consequence in (
+        (("train",), "calibration", "what sets the threshold has been learned from, and more is flagged than promised"),
+        (("train", "calibration"), "test", "what is measured on them is too good"),
+    ):
+        masks = _steps_of(manifest, known), _steps_of(manifest, (judged,))
+        found = [
+            f"{recording.name} {start}:{stop}"
+            for recording, steps in zip(
+                manifest.recordings, shared(manifest.recordings, *masks, form.length), strict=True
+            )
+            for start, stop in runs(steps)
+        ]
+        if found:
+            what = f"steps for {judged} that a recording for {' or '.join(known)} has, too"
+            notes.append(f"{what}: {few(found, MOST_NAMED)}; {consequence}: keep what overlaps in one split")
+    return tuple(notes)
+
+
+def _steps_of(manifest: Manifest, splits: Collection[str]) -> list[Bool[np.ndarray, "..."]]:
+    """For each recording, which of its steps are in these splits."""
+    masks = [np.zeros(len(recording), dtype=bool) for recording in manifest.recordings]
+    for record in manifest.records:
+        if record.split in splits and record.row is not None and record.steps is not None:
+            masks[record.row][record.steps.start : record.steps.stop] = True
+    return masks
 
 
 def _learned(recordings: Sequence[Recording], form: SeriesForm) -> list[int]:

@@ -32,12 +32,45 @@ def repeated(recordings: Sequence[Recording], stops: Sequence[int], length: int)
     order = np.argsort(content, kind="stable")  # those of one content in the order of their recordings
     again = order[1:][content[order[1:]] == content[order[:-1]]]
     for index in np.unique(owner[again]):
-        starts = start[again[owner[again] == index]]
-        covered = np.zeros(stops[index] + 1, dtype=np.int64)
-        covered[starts] += 1
-        covered[starts + length] -= 1
-        found[index] = np.cumsum(covered)[:-1] > 0
+        found[index] = _covered(start[again[owner[again] == index]], stops[index], length)
     return found
+
+
+def shared(
+    recordings: Sequence[Recording],
+    known: Sequence[Bool[np.ndarray, "..."]],
+    judged: Sequence[Bool[np.ndarray, "..."]],
+    length: int,
+) -> list[Bool[np.ndarray, "..."]]:
+    """For each recording, which of its judged steps lie in a window that stands among known steps of another, too.
+
+    Windows are the same as for `repeated`.
+    """
+    telling = [_telling(recording, len(recording), length) for recording in recordings]
+    contents = np.concatenate(
+        [own[_inside(starts, mask, length)] for (starts, own), mask in zip(telling, known, strict=True)]
+    )
+    found = []
+    for (starts, own), mask in zip(telling, judged, strict=True):
+        is_shared = _inside(starts, mask, length) & np.isin(own, contents)
+        found.append(_covered(starts[is_shared], len(mask), length))
+    return found
+
+
+def _inside(starts: Integer[np.ndarray, "k"], mask: Bool[np.ndarray, "t"], length: int) -> Bool[np.ndarray, "k"]:
+    """Of which windows every step is in the mask."""
+    sums = np.concatenate([[0], np.cumsum(mask)])
+    inside: Bool[np.ndarray, "k"] = sums[starts + length] - sums[starts] == length
+    return inside
+
+
+def _covered(starts: Integer[np.ndarray, "k"], stop: int, length: int) -> Bool[np.ndarray, "t"]:
+    """Which of the steps before `stop` lie in one of the windows."""
+    changes = np.zeros(stop + 1, dtype=np.int64)
+    changes[starts] += 1
+    changes[starts + length] -= 1
+    covered: Bool[np.ndarray, "t"] = np.cumsum(changes)[:-1] > 0
+    return covered
 
 
 def _telling(recording: Recording, stop: int, length: int) -> tuple[Integer[np.ndarray, "k"], Integer[np.ndarray, "k"]]:

@@ -63,6 +63,10 @@ let finding = 0;
 
 function open() {
   const [name, argument] = location.hash.slice(2).split(/[/?]/);
+  if (name === "region" && station.recipe(argument) === undefined) {
+    location.replace("#/recipes"); // there is nothing to draw on without a recipe; its own link has one
+    return;
+  }
   const known = name in VIEWS ? name : "live";
   view.close?.();
   view = VIEWS[known](station, argument ?? "");

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from hizumi.station.entry import Entry
 from hizumi.station.sources.files import FileRead, Signature, read_whole
 from hizumi.station.sources.source import Arrival, Naming, Source, SourceSettings, TakenFor, never_taken
 from hizumi.station.sources.watching import Watch, files_beneath
-from hizumi.storage.files import encodable
+from hizumi.storage.files import encodable, move_beside
 
 UNREADABLE_SECONDS = 5.0  # a file may be locked by its writer for a while
 UNKEPT_SECONDS = 5.0  # before a file is judged again that the log could not keep
@@ -252,10 +251,8 @@ class FolderSource(Source):
     def _remove(self, path: Path) -> None:
         if self._away is None:
             path.unlink(missing_ok=True)
-            return
-        target = self._away / path.relative_to(self._root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(path, _free(target))
+        else:
+            move_beside(path, self._away / path.relative_to(self._root))
 
 
 def _as_seen_from(root: Path, folder: Path) -> Path:
@@ -270,13 +267,3 @@ def _signature(path: Path) -> Signature | None:
         return Signature.of(path.lstat())
     except OSError:
         return None
-
-
-def _free(path: Path) -> Path:
-    """The path, or one with a number before the suffix where there is such a file."""
-    number = 2
-    free = path
-    while free.exists():
-        free = path.with_stem(f"{path.stem}-{number}")
-        number += 1
-    return free
