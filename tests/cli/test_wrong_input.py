@@ -43,6 +43,7 @@ REFUSED = {
     "reproduce mnist-one-class-normal --data good --classes 1,2,1": "--classes names '1' more than once",
     "reproduce mnist-one-class-normal --data good -d pca,pca": "--detectors names 'pca' more than once",
     "fit rows.csv --columns a,b,a": "--columns (`columns`) names 'a' more than once",
+    "fit rows.csv --columns a,b --ignore b": "--columns (`columns`) and --ignore (`ignore`) both name 'b'; name it in",
     "fit rows.csv --ignore a,a": "--ignore (`ignore`) names 'a' more than once",
     "fit rows.csv --series --ignore a,a": "--ignore (`ignore`) names 'a' more than once",
     "compare rows.csv -d pca,mahalanobis --json rows.csv": "--json rows.csv is what is read",

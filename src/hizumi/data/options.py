@@ -1,11 +1,13 @@
 """What a user may say about data that are about to be opened."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from hizumi.arguments import refuse_repeated
 from hizumi.data.columns import TableForm
 from hizumi.data.labels import NormalClass
+from hizumi.errors import UsageError
 
 Layout = Literal["auto", "flat", "kinds", "splits", "classes", "unlabelled"]
 """How folders are understood; see `hizumi.data.layouts`."""
@@ -32,5 +34,12 @@ class SourceOptions:
     image_channels: int | None = None
 
     def __post_init__(self) -> None:
-        refuse_repeated(self.ignore, "--ignore (`ignore`)")
-        refuse_repeated(self.columns, "--columns (`columns`)")
+        refuse_contradiction(self.columns, self.ignore)
+
+
+def refuse_contradiction(columns: Sequence[str], ignore: Sequence[str]) -> None:
+    """Raise UsageError for a column that is to be measured and left out, or that is named twice."""
+    refuse_repeated(columns, "--columns (`columns`)")
+    refuse_repeated(ignore, "--ignore (`ignore`)")
+    if both := [name for name in columns if name in ignore]:
+        raise UsageError(f"--columns (`columns`) and --ignore (`ignore`) both name {both[0]!r}; name it in one of them")

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from hizumi.arguments import refuse_repeated
-from hizumi.data.options import Layout
+from hizumi.data.options import Layout, refuse_contradiction
 from hizumi.data.series.form import DateOrder
 from hizumi.errors import UsageError
 
@@ -39,8 +38,7 @@ class SeriesOptions:
     recursive: bool = True
 
     def __post_init__(self) -> None:
-        refuse_repeated(self.ignore, "--ignore (`ignore`)")
-        refuse_repeated(self.columns, "--columns (`columns`)")
+        refuse_contradiction(self.columns, self.ignore)
 
     @classmethod
     def as_typed(cls, *, is_series: bool, remedy: str, **given: Any) -> Self | None:
