@@ -89,5 +89,5 @@ def _from_the_encoder(slow: AnoGAN, steps: int) -> AnoGAN:
     fast = AnoGAN(slow.gan, steps=steps, start="encoder", learning_rate=0.2, patience=10)
     assert slow.shape is not None, "it is fitted"
     fast.build(slow.shape)
-    fast.shape = slow.shape
+    fast.mark_fitted(slow.shape)
     return fast

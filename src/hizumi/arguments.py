@@ -241,15 +241,6 @@ def check_value(annotation: Any, value: Any, called: str) -> None:
         raise UsageError(f"{called} is {_shown(value)}; it must be {described(annotation)}{hint}") from error
 
 
-def refuse_repeated(names: Iterable[str], called: str) -> None:
-    """Raise UsageError for the first name that is in a list, which is `called` so, more than once."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise UsageError(f"{called} names {name!r} more than once; name it once")
-        seen.add(name)
-
-
 def plain(value: Any) -> Any:
     """A value as the constructor means it: numpy's scalars as Python's, and lists, which JSON has, as tuples."""
     if isinstance(value, list | tuple):

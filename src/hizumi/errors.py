@@ -18,6 +18,7 @@ Each message is one line: what was wrong, where (file, field), and what to do.
 
 import errno
 import re
+from collections.abc import Iterable
 
 SHORTAGES = re.compile(
     r"not enough memory|can.?t allocate|cannot allocate|could not allocate|failed to allocate|unable to allocate"
@@ -79,6 +80,15 @@ class ShortageError(RunError, MemoryError):
     def of(cls, error: BaseException, what: str, advice: str) -> "ShortageError":
         """Of whatever a library raised: what needed more memory than there is, how much, and what to do."""
         return cls(f"{what} needs more memory than there is{amount_wanted(error)}; {advice}")
+
+
+def refuse_repeated(names: Iterable[str], called: str) -> None:
+    """Raise UsageError for the first name that is in a list, which is `called` so, more than once."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise UsageError(f"{called} names {name!r} more than once; name it once")
+        seen.add(name)
 
 
 def is_shortage(error: BaseException | None) -> bool:

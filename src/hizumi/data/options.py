@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hizumi.arguments import refuse_repeated
 from hizumi.data.columns import TableForm
 from hizumi.data.labels import NormalClass
-from hizumi.errors import UsageError
+from hizumi.errors import UsageError, refuse_repeated
 
 Layout = Literal["auto", "flat", "kinds", "splits", "classes", "unlabelled"]
 """How folders are understood; see `hizumi.data.layouts`."""

@@ -71,7 +71,9 @@ class CrossConformal(Detector):
         """Take each fitted member's scores (m,) of the fold that was kept from it."""
         for kept, own in zip(self.held_out, scores, strict=True):
             kept.fit(own)
-        self.shape = self.detectors[0].shape
+        shape = self.detectors[0].shape
+        assert shape is not None, "each member is fitted"
+        self.mark_fitted(shape)
 
     def score_batch(self, images: Tensor) -> Anomaly:
         anomalies = [member.forward(images) for member in self.detectors]

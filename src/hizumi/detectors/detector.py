@@ -162,12 +162,11 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
     def prepare(self, shape: tuple[int, ...]) -> Self:
         """Build everything, untrained, for data of this shape: what loading a saved detector starts from."""
         self.card.check_shape(shape, type(self).__name__)
-        self.shape = tuple(shape)
         with own_random_numbers():
             for phase in self.phases():
                 phase.prepare(shape)
-            _build(self, self.shape)
-        self._preparations_of_parts = self._counted_preparations()
+            _build(self, tuple(shape))
+        self.mark_fitted(shape)
         return self.eval()
 
     @final
@@ -224,9 +223,14 @@ class Detector(nn.Module, ABC, metaclass=Configurable):
             self.to(device).eval()
             estimated(lambda: self._take_statistics(training, reference, device), called, source, fabric)
         self.to(device)
-        self.shape = source.shape
-        self._preparations_of_parts = self._counted_preparations()
+        self.mark_fitted(source.shape)
         return self
+
+    @final
+    def mark_fitted(self, shape: tuple[int, ...]) -> None:
+        """Say that it can score items of this shape, as its parts are now: a later fit of one of them is noticed."""
+        self.shape = tuple(shape)
+        self._preparations_of_parts = self._counted_preparations()
 
     def forward(self, items: Any) -> Anomaly:
         """Scores of one batch of images (n, c, h, w) in [-1, 1] or vectors (n, d), by the module as it stands."""

@@ -10,6 +10,7 @@ from hizumi.evaluation import Estimate
 from hizumi.evaluation.paired import Pair, auroc_difference
 from hizumi.evaluation.pixels import part_of
 from hizumi.runs.nouns import folds_offered, noun_of
+from hizumi.words import one_of
 
 MEASURES = {
     "image_auroc": "AUROC",
@@ -93,7 +94,7 @@ def wasted_rankings(summary: Sequence[Mapping[str, Any]], record: Mapping[str, A
         if area >= GOOD_RANKING and found < FEW_FOUND:
             sentences.append(
                 f"{line['detector']} tells defects from good {noun}s (AUROC {area:.3f}), but its threshold finds "
-                f"{found:.0%} of them: {', '.join(remedies[:-1])}, or {remedies[-1]}"
+                f"{found:.0%} of them: {one_of(remedies)}"
             )
     return sentences
 

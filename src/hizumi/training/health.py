@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hizumi.storage.files import few
+from hizumi.words import one_of
 
 DEAD_LOSS = 0.01  # a discriminator this sure of itself passes no gradient on
 COLLAPSED_SHARE = 0.01  # of the items' own variance
@@ -108,10 +109,9 @@ def check_scores(
 
     beyond = float((held_out > np.quantile(training, 0.95)).mean())
     if beyond > UNLIKE_SHARE and ks_2samp(training, held_out).pvalue < UNLIKE_P_VALUE:
-        shortened = ", shorten the training" if is_trained else ""
-        remedy = f"give more {noun}s{shortened}, or check that both sets come from one line"
-        if by_folds:  # of one set
-            remedy = f"give more {noun}s{shortened.replace(',', ', or')}"
+        remedies = [f"give more {noun}s", *(["shorten the training"] if is_trained else [])]
+        if not by_folds:  # of two sets
+            remedies.append("check that both sets come from one line")
         return [
             Finding(
                 "held-out scores unlike training scores",
@@ -119,7 +119,7 @@ def check_scores(
                 f"{100 * beyond:.0f}% of the {'left-out' if by_folds else 'held-out normal'} {noun}s score above 95% "
                 f"of the training {noun}s; thresholds stay valid, but the detector has learned its training {noun}s by "
                 "heart",
-                remedy,
+                one_of(remedies),
             )
         ]
     return []

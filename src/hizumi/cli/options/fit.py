@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from hizumi.arguments import refuse_repeated
 from hizumi.cli.options.data import SizingArguments, refuse_absent
-from hizumi.errors import UsageError
+from hizumi.errors import UsageError, refuse_repeated
 from hizumi.registry.names import refuse_unknown
 from hizumi.registry.standard import STANDARD
 
